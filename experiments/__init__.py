@@ -1,0 +1,1 @@
+"""The experiments of the paper: data, configs, runs, sweeps, tables and figures."""

@@ -1,0 +1,52 @@
+"""Multilevel (multigrid-style) training of neural networks for Keras.
+
+After Scott and Mjolsness, "Multilevel Artificial Neural Network Training for
+Spatially Correlated Learning", SIAM Multiscale Modeling & Simulation, 2019.
+"""
+
+from msann_keras import cost, schedules
+from msann_keras.callbacks import CycleSchedule
+from msann_keras.convert import multilevel
+from msann_keras.layers import MultilevelDense
+from msann_keras.models import MultilevelModel
+from msann_keras.multilevel_optimizer import MultilevelOptimizer
+from msann_keras.optimizers import TF1RMSprop
+from msann_keras.prolongation.families import (
+    Topology,
+    cycle,
+    given,
+    grid,
+    identity,
+    path,
+    random_orthogonal,
+    shuffled,
+    square_grid,
+)
+from msann_keras.prolongation.hierarchy import Hierarchy
+from msann_keras.schedules import EVERY_LEVEL, Schedule, Visit
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "EVERY_LEVEL",
+    "CycleSchedule",
+    "Hierarchy",
+    "MultilevelDense",
+    "MultilevelModel",
+    "MultilevelOptimizer",
+    "Schedule",
+    "TF1RMSprop",
+    "Topology",
+    "Visit",
+    "cost",
+    "cycle",
+    "given",
+    "grid",
+    "identity",
+    "multilevel",
+    "path",
+    "random_orthogonal",
+    "schedules",
+    "shuffled",
+    "square_grid",
+]

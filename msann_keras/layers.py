@@ -1,0 +1,323 @@
+"""The dense layer that holds a weight of every level (section 3.4)."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from msann_keras.prolongation.families import BY_NAME, Chain, Topology, chain, path
+from msann_keras.schedules import EVERY_LEVEL
+
+
+@keras.saving.register_keras_serializable("msann_keras")
+class MultilevelDense(keras.layers.Layer):
+    """A dense layer whose kernel and bias are sums over levels, (3.6) to (3.8).
+
+    `Theta = theta_0 + Pro theta_1 + .. + Pro theta_L`, and the output is
+    `activation(x Theta + bias)`, as `keras.layers.Dense` has it. Pro is part of the
+    forward pass, so autodiff restricts the gradient of every level, (3.13).
+
+    By itself the layer trains every level at once. `MultilevelModel` and
+    `CycleSchedule` train one level at a time.
+
+    Args:
+        units: Positive integer, size of the output.
+        depth: L, the coarsest level; level 0 is the finest.
+        activation, use_bias, bias_initializer, activity_regularizer: As in
+            `keras.layers.Dense`.
+        kernel_initializer: Draws every level, each with its own fan-in and fan-out
+            and (where a seed is given) a seed of its own.
+        kernel_regularizer, bias_regularizer: Act on Theta, as in `Dense`.
+        input_topology: What the last axis of the input lives on: a topology such as
+            `grid(32, 32)`, or the name of one that its size determines ("path",
+            "cycle", "grid", "identity"). Path by default.
+        output_topology: The same for the units.
+
+    Input shape:
+        `(batch, ..., input_dim)`.
+
+    Output shape:
+        `(batch, ..., units)`.
+
+    Raises:
+        ValueError: Units or depth not positive integers, unknown topologies, or
+            topologies that do not fit the sizes or the depth.
+
+    Example:
+
+    >>> layer = MultilevelDense(4, depth=1, activation="sigmoid")
+    >>> layer(np.ones((2, 6))).shape
+    TensorShape([2, 4])
+    >>> [tuple(kernel.shape) for kernel in layer.kernels]
+    [(6, 4), (3, 2)]
+    """
+
+    def __init__(
+        self,
+        units: int,
+        depth: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_normal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        input_topology: Topology | str | dict | None = None,
+        output_topology: Topology | str | dict | None = None,
+        **kwargs,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        _check_integer("units", units, least=1)
+        _check_integer("depth", depth, least=0)
+        self.units = units
+        self.depth = depth
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.input_topology = input_topology
+        self.output_topology = resolve(output_topology, units, "output_topology")
+        self.output_chain = chain(self.output_topology, depth)
+        self.input_chain: Chain | None = None
+        self.input_spec = keras.layers.InputSpec(min_ndim=2)
+        self.supports_masking = True
+        self._focus = (EVERY_LEVEL, None)
+
+    def build(self, input_shape):
+        """Add kernel_0 .. kernel_L and bias_0 .. bias_L."""
+        size = input_shape[-1]
+        self.input_topology = resolve(self.input_topology, size, "input_topology")
+        self.input_chain = chain(self.input_topology, self.depth)
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: size})
+        self.kernels, self.biases = [], []
+        for level in range(self.depth + 1):
+            rows, columns = (
+                self.input_chain.sizes[level],
+                self.output_chain.sizes[level],
+            )
+            self.kernels.append(
+                self._add_level(
+                    "kernel", level, (rows, columns), self.kernel_initializer
+                )
+            )
+            if self.use_bias:
+                self.biases.append(
+                    self._add_level("bias", level, (columns,), self.bias_initializer)
+                )
+        self.built = True
+
+    def _add_level(self, name, level, shape, initializer):
+        variable = self.add_weight(
+            name=f"{name}_{level}",
+            shape=shape,
+            initializer=_for_level(initializer, level),
+        )
+        variable.level = level  # what `at_level` goes by
+        return variable
+
+    def theta(self, without: int | None = None):
+        """The kernel and the bias of the plain layer, (3.7) and (3.8).
+
+        Args:
+            without: A level to leave out of the sum.
+
+        Returns:
+            `(kernel, bias)` of shapes `(input_dim, units)` and `(units,)`; `None` in
+            place of a sum without terms (no bias, or no other level).
+        """
+        inputs, outputs = self.input_chain.steps, self.output_chain.steps
+        kernel = bias = None
+        # Horner's rule, coarsest first: theta_l + P^(l) (..) P^(l)^T.
+        for level in reversed(range(self.depth + 1)):
+            if kernel is not None:
+                kernel = outputs[level].prolong(kernel, axis=1, xp=ops)
+                kernel = inputs[level].prolong(kernel, axis=0, xp=ops)
+            if bias is not None:
+                bias = outputs[level].prolong(bias, xp=ops)
+            if level != without:
+                kernel = _sum(kernel, self.kernels[level])
+                bias = _sum(bias, self.biases[level] if self.use_bias else None)
+        return kernel, bias
+
+    def set_theta(self, kernel, bias=None) -> None:
+        """Make Theta equal `kernel` and `bias` by setting level 0; others stay."""
+        rest, rest_bias = self.theta(without=0)
+        self.kernels[0].assign(kernel if rest is None else kernel - rest)
+        if self.use_bias:
+            self.biases[0].assign(bias if rest_bias is None else bias - rest_bias)
+
+    @contextmanager
+    def training_at(self, level: int, frozen: Any = None):
+        """Calls inside train `level` alone; the others are merged and constant.
+
+        Args:
+            level: 0 .. depth, or `EVERY_LEVEL`.
+            frozen: `theta(without=level)`, for a caller who computed it already.
+        """
+        before, self._focus = self._focus, (level, frozen)
+        try:
+            yield
+        finally:
+            self._focus = before
+
+    def call(self, inputs):
+        """Apply the layer."""
+        level, frozen = self._focus
+        if level == EVERY_LEVEL:
+            kernel, bias = self.theta()
+            outputs = ops.matmul(inputs, kernel)
+        else:
+            outputs, kernel, bias = self._at_level(inputs, level, frozen)
+        if self.kernel_regularizer is not None:
+            self.add_loss(self.kernel_regularizer(kernel))
+        if self.use_bias:
+            if self.bias_regularizer is not None:
+                self.add_loss(self.bias_regularizer(bias))
+            outputs = outputs + bias
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _at_level(self, inputs, level, frozen):
+        """`x Theta`, Theta and the bias, with `level` as the only variable."""
+        if frozen is None:
+            frozen = self.theta(without=level)
+        frozen_kernel, frozen_bias = (
+            None if x is None else ops.stop_gradient(ops.cast(x, self.compute_dtype))
+            for x in frozen
+        )
+        P = self.input_chain.composites[level]
+        Q = self.output_chain.composites[level]
+        theta = ops.convert_to_tensor(self.kernels[level])
+        kernel = P.prolong(Q.prolong(theta, axis=1, xp=ops), axis=0, xp=ops)
+        kernel = _sum(frozen_kernel, kernel)
+        bias = None
+        if self.use_bias:
+            own = ops.convert_to_tensor(self.biases[level])
+            bias = _sum(frozen_bias, Q.prolong(own, xp=ops))
+        if level == 0:
+            return ops.matmul(inputs, kernel), kernel, bias
+        return _restricted_matmul(inputs, kernel, theta, P, Q), kernel, bias
+
+    def compute_output_shape(self, input_shape):
+        """The input's shape with `units` as its last axis."""
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self):
+        """Everything that `from_config` needs."""
+        serialize = keras.saving.serialize_keras_object
+        topologies = {
+            name: value.get_config() if isinstance(value, Topology) else value
+            for name in ("input_topology", "output_topology")
+            for value in [getattr(self, name)]
+        }
+        return super().get_config() | {
+            "units": self.units,
+            "depth": self.depth,
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": serialize(self.kernel_initializer),
+            "bias_initializer": serialize(self.bias_initializer),
+            "kernel_regularizer": serialize(self.kernel_regularizer),
+            "bias_regularizer": serialize(self.bias_regularizer),
+            "activity_regularizer": serialize(self.activity_regularizer),
+            **topologies,
+        }
+
+
+def at_level(variables, level: int) -> list:
+    """Those of `variables` that train at `level`.
+
+    These are the level's own and those that belong to no level, such as the weights of
+    an ordinary Keras layer, which train at every level.
+    """
+    if level == EVERY_LEVEL:
+        return list(variables)
+    return [v for v in variables if getattr(v, "level", level) == level]
+
+
+def resolve(topology: Any, size: int, argument: str) -> Topology:
+    """The topology that a user means for a space of `size` nodes.
+
+    Args:
+        topology: A `Topology`, its config, a name, or `None` for a path.
+        size: Nodes of the space.
+        argument: What to call it in an error.
+
+    Raises:
+        ValueError: An unknown name or type, or another size.
+    """
+    if topology is None:
+        topology = path(size)
+    elif isinstance(topology, dict):
+        topology = Topology.from_config(topology)
+    elif isinstance(topology, str):
+        if topology not in BY_NAME:
+            raise ValueError(
+                f"`{argument}` must be a topology or one of {sorted(BY_NAME)}. "
+                f"Received: {argument}={topology!r}"
+            )
+        topology = BY_NAME[topology](size)
+    if not isinstance(topology, Topology):
+        raise ValueError(
+            f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, or "
+            f"one of the names {sorted(BY_NAME)}. Received: {argument}={topology!r}"
+        )
+    if topology.size != size:
+        raise ValueError(
+            f"`{argument}` must have as many nodes as the space has units, {size}. "
+            f"Received: {argument}={topology!r} with {topology.size} nodes"
+        )
+    return topology
+
+
+def _restricted_matmul(x, kernel, theta, P, Q):
+    """`x @ kernel`, with the gradient of `x @ (P theta Q^T)` for `theta`.
+
+    The kernel holds P theta Q^T already. To let autodiff find that out would cost the
+    product a second time, or the whole fine gradient; (3.13) says it in one line:
+    dE/dtheta = Res(dE/dTheta) = P^T x^T delta Q = (x P)^T (delta Q).
+    """
+
+    @ops.custom_gradient
+    def product(x, kernel, theta):
+        def gradient(*upstream_args, upstream=None):
+            delta = upstream_args[0] if upstream is None else upstream
+            dx = ops.matmul(delta, ops.transpose(kernel))
+            rows = ops.reshape(P.restrict(x, xp=ops), (-1, P.shape[1]))
+            columns = ops.reshape(Q.restrict(delta, xp=ops), (-1, Q.shape[1]))
+            dtheta = ops.matmul(ops.transpose(rows), columns)
+            return dx, ops.zeros_like(kernel), dtheta
+
+        return ops.matmul(x, kernel), gradient
+
+    return product(x, ops.stop_gradient(kernel), theta)
+
+
+def _for_level(initializer, level):
+    """The initializer of a level: its own draw, so that levels are independent."""
+    if not isinstance(initializer, keras.initializers.Initializer) or level == 0:
+        return initializer
+    config = initializer.get_config()
+    if isinstance(config.get("seed"), int):
+        sequence = np.random.SeedSequence([config["seed"], level])
+        config["seed"] = int(sequence.generate_state(1)[0])
+    return type(initializer).from_config(config)
+
+
+def _sum(a, b):
+    if a is None or b is None:
+        return a if b is None else ops.convert_to_tensor(b)
+    return a + b
+
+
+def _check_integer(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(
+            f"`{name}` must be an integer >= {least}. Received: {name}={value!r}"
+        )

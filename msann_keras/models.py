@@ -1,0 +1,280 @@
+"""A Keras model that trains one level at a time."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import islice
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from msann_keras.layers import MultilevelDense, at_level
+from msann_keras.merge import merge
+from msann_keras.multilevel_optimizer import MultilevelOptimizer, Progress, unwrapped
+from msann_keras.prolongation.hierarchy import Hierarchy, Weight
+from msann_keras.schedules import EVERY_LEVEL, Visit
+
+
+@keras.saving.register_keras_serializable("msann_keras")
+class MultilevelModel(keras.Model):
+    """A `keras.Model` with `MultilevelDense` layers, trained one level at a time.
+
+    Made by `multilevel(model, ...)`, or by hand like any functional or subclassed
+    model. It is compiled, fitted, evaluated and saved as always. What differs:
+
+    - `compile` makes one copy of the optimizer for each level (`MultilevelOptimizer`).
+    - A training step trains `level`; by default every level at once. `CycleSchedule`
+      moves the level while `fit` runs. There is one compiled step for each level,
+      traced once, however many cycles are made.
+    - Weights of ordinary layers in the model belong to no level; they train with
+      every level.
+
+    Example:
+
+    >>> import msann_keras as ms
+    >>> inputs = keras.Input((8,))
+    >>> hidden = ms.MultilevelDense(4, depth=1, activation="sigmoid")(inputs)
+    >>> model = MultilevelModel(inputs, ms.MultilevelDense(8, depth=1)(hidden))
+    >>> model.compile("adam", "mse")
+    >>> history = model.fit(np.eye(8), np.eye(8), verbose=0,
+    ...                     callbacks=[ms.CycleSchedule(gamma=1, smoothing_steps=2)])
+    >>> model.merge()(np.eye(8)).shape
+    TensorShape([8, 8])
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._level = EVERY_LEVEL
+        self._training_level = EVERY_LEVEL
+        #: The visits of the next call of `train_function`, for `CycleSchedule` to set.
+        self.visits: tuple[Visit, ...] | None = None
+
+    @property
+    def multilevel_layers(self) -> list[MultilevelDense]:
+        """Every `MultilevelDense` in the model, nested ones too."""
+        return [x for x in self._flatten_layers() if isinstance(x, MultilevelDense)]
+
+    @property
+    def depth(self) -> int:
+        """L, the coarsest level of the model's layers.
+
+        Raises:
+            ValueError: There is no multilevel layer, or their depths differ.
+        """
+        depths = {layer.name: layer.depth for layer in self.multilevel_layers}
+        if len(set(depths.values())) != 1:
+            raise ValueError(
+                "A MultilevelModel needs at least one MultilevelDense layer, and the "
+                f"same `depth` in all of them. Received: depths {depths}"
+            )
+        return next(iter(depths.values()))
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """Sizes, parameters and costs of the levels; prints as a table."""
+        layers = self.multilevel_layers
+        ordinary = [v for v in self.trainable_weights if not hasattr(v, "level")]
+        return Hierarchy(
+            [Weight(x.name, x.input_chain, x.output_chain, x.use_bias) for x in layers],
+            other_parameters=sum(int(np.prod(v.shape)) for v in ordinary),
+        )
+
+    @property
+    def level(self) -> int:
+        """The level that training steps train; `EVERY_LEVEL` (-1) for all at once."""
+        return self._level
+
+    @level.setter
+    def level(self, level: int):
+        if level not in range(EVERY_LEVEL, self.depth + 1):
+            raise ValueError(
+                f"`level` must be in 0 .. {self.depth}, or EVERY_LEVEL = {EVERY_LEVEL}."
+                f" Received: level={level!r}"
+            )
+        self._level = level
+
+    @property
+    def progress(self) -> Progress:
+        """How far the current schedule has been walked; saved with the model."""
+        self._assert_compile_called("progress")
+        return unwrapped(self.optimizer).progress
+
+    @property
+    def cost(self) -> float:
+        """C(t) of the current schedule so far (section 4.1)."""
+        shares = self.hierarchy.shares
+        return float(np.dot(shares, self.progress.level_examples))
+
+    def merge(self, name: str | None = None) -> keras.Model:
+        """The plain model with the same predictions: Dense layers with weights Theta.
+
+        Returns:
+            A new functional model, not compiled. Layers keep their names, and ordinary
+            layers their weights.
+        """
+        return merge(self, name)
+
+    @property
+    def trainable_weights(self):
+        """All of them; within a training step those of the level that trains."""
+        return at_level(super().trainable_weights, self._training_level)
+
+    def compile(self, optimizer="rmsprop", *args, **kwargs):
+        """As `keras.Model.compile`, with one copy of `optimizer` for each level."""
+        if tf.distribute.has_strategy():
+            raise ValueError(
+                "MultilevelModel does not train under a tf.distribute strategy. "
+                f"Received: {tf.distribute.get_strategy()!r}"
+            )
+        depth = self.depth
+        if not isinstance(unwrapped(optimizer), MultilevelOptimizer):
+            optimizer = MultilevelOptimizer(optimizer, depth)
+        if unwrapped(optimizer).depth != depth:
+            raise ValueError(
+                f"`optimizer` must have one copy for each of the model's {depth + 1} "
+                f"levels. Received: one for {unwrapped(optimizer).depth + 1} levels"
+            )
+        super().compile(optimizer, *args, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compile as a saved model was compiled."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """As `keras.Model.fit`. Ends with `level` as it was, whatever happens.
+
+        Raises:
+            ValueError: NaN in `x` or `y` (NumPy arrays are looked through).
+        """
+        for argument, data in (("x", x), ("y", y)):
+            _refuse_nan(argument, data)
+        level = self.level
+        try:
+            return super().fit(x, y, *args, **kwargs)
+        finally:
+            self._level, self.visits = level, None
+
+    def make_train_function(self, force=False):
+        """Forget the compiled steps if need be; each is traced when first used."""
+        if self.train_function is not None and not force:
+            return
+        if not self.built:
+            raise ValueError(
+                f"The model {self.name!r} must be built before it trains, so that each "
+                "level's optimizer can see its variables: call it on a batch first."
+            )
+        self.optimizer.build(self.trainable_variables)
+        self._level_functions = {}
+        self.train_function = self._train
+
+    def _train(self, iterator):
+        """Make the next visits; the logs of the last batch."""
+        visits = self.visits or (Visit(self.level, self.steps_per_execution),)
+        logs = None
+        for level, steps in visits:
+            if level not in self._level_functions:
+                self._level_functions[level] = self._make_level_function(level)
+            batches, visit_logs = self._level_functions[level](iterator, steps)
+            logs = visit_logs if batches else logs
+            if batches < steps:
+                break
+        if logs is None:
+            raise StopIteration
+        return logs
+
+    def _make_level_function(self, level):
+        """A function of `(iterator, steps)` that trains `level`.
+
+        The other levels are constant during a visit, so they are merged once at its
+        beginning, not in each step.
+        """
+        layers = self.multilevel_layers
+
+        def frozen():
+            if level == EVERY_LEVEL:
+                return [None for _ in layers]
+            return [layer.theta(without=level) for layer in layers]
+
+        def step(merged, data):
+            with self._training_at(level, merged):
+                logs = self.train_step(data)
+                examples = tf.shape(keras.tree.flatten(data)[0])[0]
+                unwrapped(self.optimizer).count(examples)
+            return logs
+
+        def visit_in_python(iterator, steps):
+            merged, batches, logs = frozen(), 0, None
+            for data in islice(iterator, steps):
+                batches, logs = batches + 1, step(merged, _without_optionals(data))
+            return batches, logs
+
+        if self.run_eagerly:
+            return visit_in_python
+
+        compiled = partial(
+            tf.function, jit_compile=self.jit_compile, reduce_retracing=True
+        )
+        frozen, step = compiled(frozen), compiled(step)
+
+        @partial(tf.function, reduce_retracing=True)
+        def visit(iterator, steps):
+            merged = frozen()
+            logs = step(merged, _without_optionals(iterator.get_next()))
+            batches = 1
+            while batches < steps:
+                data = iterator.get_next_as_optional()
+                if not data.has_value():
+                    break
+                logs = step(merged, _without_optionals(data.get_value()))
+                batches += 1
+            return batches, logs
+
+        def visit_on_device(iterator, steps):
+            if not isinstance(iterator, tf.data.Iterator):
+                return visit_in_python(iterator, steps)
+            try:
+                batches, logs = visit(iterator, tf.constant(steps))
+            except tf.errors.OutOfRangeError:
+                return 0, None
+            return int(batches), logs
+
+        return visit_on_device
+
+    @contextmanager
+    def _training_at(self, level, merged):
+        """Within it, the model's trainable weights are those of `level`."""
+        optimizer = unwrapped(self.optimizer)
+        with ExitStack() as stack:
+            for layer, frozen in zip(self.multilevel_layers, merged, strict=True):
+                stack.enter_context(layer.training_at(level, frozen))
+            self._training_level = optimizer.level = level
+            try:
+                yield
+            finally:
+                self._training_level = optimizer.level = EVERY_LEVEL
+
+
+def _without_optionals(data):
+    """Keras feeds a missing element of a generator as an empty `Optional`."""
+    return keras.tree.map_structure(
+        lambda x: None if isinstance(x, tf.experimental.Optional) else x, data
+    )
+
+
+def _refuse_nan(argument, data):
+    for array in keras.tree.flatten(data):
+        # The minimum is NaN if any entry is, and needs no copy.
+        if (
+            isinstance(array, np.ndarray)
+            and array.dtype.kind == "f"
+            and array.size
+            and np.isnan(array.min())
+        ):
+            raise ValueError(
+                f"`{argument}` must not contain NaN. Received: an array of shape "
+                f"{array.shape} with {np.count_nonzero(np.isnan(array))} NaN"
+            )

@@ -1,0 +1,1 @@
+"""Prolongations and what they act on. NumPy only; no Keras."""

@@ -1,0 +1,452 @@
+"""Topologies: what the nodes of a space look like, and how they coarsen.
+
+A topology knows the prolongation to itself from the next coarser one, P^(l), and that
+coarser topology. A chain of them, finest first, is all that a weight needs to know of
+the space it acts on.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from msann_keras.prolongation.operators import (
+    Aggregation,
+    Identity,
+    Kronecker,
+    Matrix,
+    Prolongation,
+    compose,
+    permuted,
+)
+
+
+class Topology(ABC):
+    """The shape of a space of `size` nodes. Subclass it to bring your own.
+
+    A subclass has a `size` and `coarsen()`. A dataclass with plain fields is saved
+    with a model as it is; another has `get_config()` and `from_fields()` of its own.
+    """
+
+    size: int
+    _kinds: ClassVar[dict[str, type[Topology]]] = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        Topology._kinds[cls.__name__] = cls
+
+    @abstractmethod
+    def coarsen(self) -> tuple[Prolongation, Topology]:
+        """The prolongation P to this topology from the next coarser one, and that."""
+
+    @property
+    def max_depth(self) -> float:
+        """How often the space can be coarsened; one node is the end."""
+        return math.ceil(math.log2(self.size))
+
+    def get_config(self) -> dict[str, Any]:
+        """The topology as plain JSON values, which `from_config` reads.
+
+        >>> grid(4, 4).get_config()
+        {'kind': 'Grid', 'shape': [4, 4]}
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"kind": type(self).__name__} | {
+            name: value.get_config()
+            if isinstance(value, Topology)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+            for name, value in values.items()
+        }
+
+    @staticmethod
+    def from_config(config: dict[str, Any]) -> Topology:
+        """The topology that `get_config` described.
+
+        >>> Topology.from_config({'kind': 'Grid', 'shape': [4, 4]})
+        Grid(shape=(4, 4))
+        """
+        config = dict(config)
+        kind = config.pop("kind", None)
+        if kind not in Topology._kinds:
+            raise ValueError(
+                f"`kind` must be one of {sorted(Topology._kinds)}; a topology of your "
+                f"own must be imported before it is read. Received: kind={kind!r}"
+            )
+        return Topology._kinds[kind].from_fields(**config)
+
+    @classmethod
+    def from_fields(cls, **values: Any) -> Topology:
+        """Build one from the values of `get_config`."""
+        return cls(
+            **{
+                name: Topology.from_config(value)
+                if isinstance(value, dict)
+                else tuple(value)
+                if isinstance(value, list)
+                else value
+                for name, value in values.items()
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Path(Topology):
+    """n nodes in a row; pairs (2j, 2j+1) merge with weight 1/sqrt(2).
+
+    The paper's choice for one-dimensional data (Figure 3, cycle column 3). An odd
+    node at the end is left alone, with weight 1.
+    """
+
+    size: int
+
+    def __post_init__(self):
+        _check_sizes("size", self.size)
+
+    def coarsen(self):
+        """Pairs, and the path of ceil(n/2) nodes."""
+        return _pairs(self.size), type(self)(_half(self.size))
+
+
+@dataclass(frozen=True)
+class Cycle(Path):
+    """n nodes in a ring. Its pairs are those of the path (Figure 3, cycle column 3)."""
+
+
+@dataclass(frozen=True)
+class Grid(Topology):
+    """A grid of any number of axes, nodes in row-major order.
+
+    Each step merges pairs along the longest axis (the first of equals), so that every
+    level has half the nodes; two steps on a square make P_1 (x) P_1 (Figure 3, grid
+    column 6).
+    """
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self):
+        _check_sizes("shape", *self.shape)
+
+    @property
+    def size(self):
+        """Number of nodes."""
+        return math.prod(self.shape)
+
+    @property
+    def max_depth(self):
+        """Each axis ends at one node."""
+        return sum(math.ceil(math.log2(side)) for side in self.shape)
+
+    def coarsen(self):
+        """Pairs along the longest axis, and the grid with that axis halved."""
+        axis = self.shape.index(max(self.shape))
+        factors = [Identity(side) for side in self.shape]
+        factors[axis] = _pairs(self.shape[axis])
+        halved = list(self.shape)
+        halved[axis] = _half(halved[axis])
+        return Kronecker(*factors), Grid(tuple(halved))
+
+
+@dataclass(frozen=True)
+class Unstructured(Topology):
+    """n nodes that do not coarsen: class logits, for example."""
+
+    size: int
+    max_depth = math.inf
+
+    def __post_init__(self):
+        _check_sizes("size", self.size)
+
+    def coarsen(self):
+        """The identity, and the same space again."""
+        return Identity(self.size), self
+
+
+@dataclass(frozen=True)
+class Shuffled(Topology):
+    """Another topology with its nodes in random order (section 4.4, strategy 3).
+
+    By default the nodes are shuffled once. With `redraw` every level is shuffled anew,
+    and `multilevel` draws anew for every weight that touches the space, as the
+    authors' script does, so that weights and levels disagree about the order.
+    """
+
+    base: Topology
+    seed: int
+    redraw: bool = False
+
+    def __post_init__(self):
+        _check_seed(self.seed)
+        if not isinstance(self.base, Topology):
+            raise ValueError(
+                "`base` must be a topology such as `path(1024)`. "
+                f"Received: base={self.base!r}"
+            )
+
+    @property
+    def size(self):
+        """Number of nodes."""
+        return self.base.size
+
+    @property
+    def max_depth(self):
+        """That of the topology that is shuffled."""
+        return self.base.max_depth
+
+    def coarsen(self):
+        """The base's P with its rows shuffled, and the base's coarser topology."""
+        P, coarser = self.base.coarsen()
+        order = np.random.default_rng(self.seed).permutation(self.size)
+        if self.redraw:
+            coarser = self.drawn_for(1, base=coarser)
+        return permuted(P, order), coarser
+
+    def drawn_for(self, *key: int, base: Topology | None = None) -> Shuffled:
+        """The same topology with a seed of its own for `key`."""
+        seed = int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
+        return Shuffled(base or self.base, seed, self.redraw)
+
+
+@dataclass(frozen=True)
+class RandomOrthogonal(Topology):
+    """Unstructured P: random orthonormal columns, half as many at each level."""
+
+    size: int
+    seed: int
+
+    def __post_init__(self):
+        _check_sizes("size", self.size)
+        _check_seed(self.seed)
+
+    def coarsen(self):
+        """A uniformly random point of the Stiefel manifold."""
+        rng = np.random.default_rng(self.seed)
+        Q, R = np.linalg.qr(rng.standard_normal((self.size, _half(self.size))))
+        coarser = RandomOrthogonal(_half(self.size), int(rng.integers(2**32)))
+        # Signs from R make QR's Q uniformly distributed.
+        return Matrix(Q * np.sign(np.diag(R))), coarser
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Topology):
+    """A space with the user's own prolongations, finest first."""
+
+    operators: tuple[Prolongation, ...]
+
+    @property
+    def size(self):
+        """Number of nodes."""
+        return self.operators[0].shape[0]
+
+    @property
+    def max_depth(self):
+        """One level for each prolongation given."""
+        return len(self.operators)
+
+    def coarsen(self):
+        """The first prolongation, and a topology with the others."""
+        P, *others = self.operators
+        return P, Given(tuple(others)) if others else Unstructured(P.shape[1])
+
+    def get_config(self):
+        """Aggregates as labels and weights, other operators as matrices."""
+        return {
+            "kind": "Given",
+            "operators": [
+                {"labels": P.labels.tolist(), "weights": P.weights.tolist()}
+                if isinstance(P, Aggregation)
+                else {"matrix": P.matrix().tolist()}
+                for P in self.operators
+            ],
+        }
+
+    @classmethod
+    def from_fields(cls, operators):
+        """The operators again."""
+        return cls(
+            tuple(Aggregation(**P) if "labels" in P else Matrix(**P) for P in operators)
+        )
+
+
+class Chain(NamedTuple):
+    """The levels of one space.
+
+    Attributes:
+        topology: The finest one.
+        sizes: Nodes at each level, finest first.
+        steps: `steps[l]` is P^(l), from level l+1 to level l.
+        composites: `composites[l]` is P^(0) .. P^(l-1), from level l to level 0;
+            the identity for l = 0.
+    """
+
+    topology: Topology
+    sizes: tuple[int, ...]
+    steps: tuple[Prolongation, ...]
+    composites: tuple[Prolongation, ...]
+
+
+@lru_cache(maxsize=256)
+def chain(topology: Topology, depth: int) -> Chain:
+    """Coarsen a topology `depth` times; equal topologies share one chain.
+
+    Raises:
+        ValueError: The space has too few nodes for that depth.
+
+    Example:
+
+    >>> chain(path(7), depth=2).sizes
+    (7, 4, 2)
+    """
+    if depth > topology.max_depth:
+        raise ValueError(
+            f"`depth` must be at most {topology.max_depth} for the space "
+            f"{topology!r}, so that its coarsest level keeps a node of its own. "
+            f"Received: depth={depth}"
+        )
+    steps, composites = [], [Identity(topology.size)]
+    coarser = topology
+    for _ in range(depth):
+        P, coarser = coarser.coarsen()
+        steps.append(P)
+        composites.append(compose(composites[-1], P))
+    sizes = (topology.size, *(P.shape[1] for P in steps))
+    return Chain(topology, sizes, tuple(steps), tuple(composites))
+
+
+def path(size: int) -> Path:
+    """A path of `size` nodes: pairs merge, ceil(size/2) remain.
+
+    >>> P, coarser = path(4).coarsen()
+    >>> P.matrix().round(3)
+    array([[0.707, 0.   ],
+           [0.707, 0.   ],
+           [0.   , 0.707],
+           [0.   , 0.707]])
+    >>> coarser
+    Path(size=2)
+    """
+    return Path(size)
+
+
+def cycle(size: int) -> Cycle:
+    """A ring of `size` nodes.
+
+    >>> cycle(8).coarsen()
+    (Aggregation(8 x 4), Cycle(size=4))
+    """
+    return Cycle(size)
+
+
+def grid(*shape: int) -> Grid:
+    """A grid of any number of axes: `grid(32, 32)` for images of 32 x 32 pixels.
+
+    >>> grid(28, 28).coarsen()
+    (Kronecker(784 x 392), Grid(shape=(14, 28)))
+    """
+    return Grid(tuple(shape))
+
+
+def square_grid(size: int) -> Grid:
+    """The grid of two axes, as square as `size` allows.
+
+    >>> square_grid(1024).shape, square_grid(128).shape
+    ((32, 32), (8, 16))
+    """
+    _check_sizes("size", size)
+    rows = next(r for r in range(math.isqrt(size), 0, -1) if size % r == 0)
+    return Grid((rows, size // rows))
+
+
+def shuffled(base: Topology, *, seed: int, redraw: bool = False) -> Shuffled:
+    """Another topology with its nodes in random order: the control of Figure 7.
+
+    Args:
+        base: The topology to shuffle, an aggregation (path, cycle, grid) or dense.
+        seed: Of the order.
+        redraw: Shuffle every level, and for every weight, anew (the authors' script).
+
+    Example:
+
+    >>> P, coarser = shuffled(path(4), seed=5).coarsen()
+    >>> P.matrix().sum(axis=0).round(3), coarser
+    (array([1.414, 1.414]), Path(size=2))
+    """
+    return Shuffled(base, seed, redraw)
+
+
+def random_orthogonal(size: int, *, seed: int) -> RandomOrthogonal:
+    """Random orthonormal columns, which know nothing of the data's shape.
+
+    >>> P, _ = random_orthogonal(6, seed=5).coarsen()
+    >>> np.allclose(P.matrix().T @ P.matrix(), np.eye(3))
+    True
+    """
+    return RandomOrthogonal(size, seed)
+
+
+def identity(size: int) -> Unstructured:
+    """A space that keeps all its nodes at every level.
+
+    >>> identity(10).coarsen()
+    (Identity(10 x 10), Unstructured(size=10))
+    """
+    return Unstructured(size)
+
+
+def given(*prolongations: Any) -> Given:
+    """Your own chain of prolongations, finest first.
+
+    Args:
+        prolongations: Matrices `(fine, coarse)` with orthonormal columns, or
+            `Prolongation` operators; the coarse size of each is the fine size of the
+            next.
+
+    Raises:
+        ValueError: None given, columns not orthonormal, or neighbours that do not fit.
+
+    Example:
+
+    >>> given(np.eye(4)[:, :2], np.eye(2)[:, :1]).max_depth
+    2
+    """
+    if not prolongations:
+        raise ValueError("`given` needs at least one prolongation matrix.")
+    operators = tuple(
+        P if isinstance(P, Prolongation) else Matrix(P) for P in prolongations
+    )
+    compose(*operators)
+    return Given(operators)
+
+
+#: Topologies that a size alone determines, by the name a user may write.
+BY_NAME = {"path": path, "cycle": cycle, "grid": square_grid, "identity": identity}
+
+
+def _pairs(size: int) -> Aggregation:
+    return Aggregation(np.arange(size) // 2)
+
+
+def _half(size: int) -> int:
+    return -(-size // 2)
+
+
+def _check_sizes(name: str, *sizes: int) -> None:
+    if not sizes or not all(
+        isinstance(size, int) and not isinstance(size, bool) and size >= 1
+        for size in sizes
+    ):
+        received = sizes[0] if len(sizes) == 1 else sizes
+        raise ValueError(
+            f"A topology needs positive integers. Received: {name}={received!r}"
+        )
+
+
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"`seed` must be an integer >= 0. Received: seed={seed!r}")

@@ -1,0 +1,126 @@
+"""The hierarchy of networks M_0 (finest) .. M_L as a thing to look at.
+
+It knows sizes and parameters of every level and what a schedule costs, and prints
+itself as multigrid people print theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msann_keras.cost import cost, shares
+from msann_keras.prolongation.families import Chain
+from msann_keras.schedules import Schedule
+
+
+class Weight(NamedTuple):
+    """One layer's kernel (and bias): the two spaces that it joins."""
+
+    name: str
+    input: Chain
+    output: Chain
+    use_bias: bool = True
+
+
+class Hierarchy:
+    """Sizes, parameters and costs of the levels of a network.
+
+    Args:
+        weights: The layers' weights, in order; all chains of one depth.
+        other_parameters: Trainable parameters outside these weights, which every
+            level shares and trains.
+
+    Raises:
+        ValueError: No weights, or chains of different depths.
+
+    Example:
+
+    >>> from msann_keras.prolongation.families import chain, path
+    >>> wide, narrow = chain(path(8), 2), chain(path(2), 2)
+    Traceback (most recent call last):
+    ValueError: `depth` must be at most 1 for the space Path(size=2), ...
+    >>> wide, narrow = chain(path(8), 1), chain(path(2), 1)
+    >>> autoencoder = Hierarchy([Weight("encoder", wide, narrow),
+    ...                          Weight("decoder", narrow, wide)])
+    >>> print(autoencoder)
+    level  sizes  parameters  share
+        0  8-2-8          42  1
+        1  4-1-4          13  0.3095
+    grid complexity 1.31: parameters of all levels / those of level 0
+    >>> from msann_keras.schedules import gamma_cycle
+    >>> autoencoder.cycle_complexity(gamma_cycle(depth=1))
+    2.309...
+    """
+
+    def __init__(self, weights: Sequence[Weight], other_parameters: int = 0):
+        self.weights = tuple(weights)
+        depths = {len(c.steps) for w in self.weights for c in (w.input, w.output)}
+        if len(depths) != 1:
+            raise ValueError(
+                "A hierarchy needs at least one multilevel layer, and one depth for "
+                f"all of them. Received: depths {sorted(depths)} in the layers "
+                f"{[weight.name for weight in self.weights]}"
+            )
+        (self.depth,) = depths
+        self.other_parameters = other_parameters
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """|M_l|, trainable parameters of every level, finest first."""
+        return tuple(
+            self.other_parameters
+            + sum(
+                (weight.input.sizes[level] + weight.use_bias)
+                * weight.output.sizes[level]
+                for weight in self.weights
+            )
+            for level in range(self.depth + 1)
+        )
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """|M_l| / |M_0|: what an example at level l costs in C(t) (section 4.1)."""
+        return tuple(shares(self.parameters))
+
+    def sizes(self, level: int) -> str:
+        """The layers' sizes at a level, as the paper writes them: 1024-256-128."""
+        sizes = [self.weights[0].input.sizes[level]]
+        for weight in self.weights:
+            if weight.input.sizes[level] != sizes[-1]:
+                sizes.append(weight.input.sizes[level])
+            sizes.append(weight.output.sizes[level])
+        return "-".join(map(str, sizes))
+
+    def grid_complexity(self) -> float:
+        """Parameters of all levels over those of level 0: the price in memory."""
+        return sum(self.shares)
+
+    def cycle_complexity(self, schedule: Schedule) -> float:
+        """C of one cycle of `schedule`, in batches of level 0."""
+        return cost(schedule.cycle, self.parameters)
+
+    def __str__(self):
+        rows = [("level", "sizes", "parameters", "share")]
+        rows += [
+            (str(level), self.sizes(level), f"{count:,}", f"{share:.4g}")
+            for level, (count, share) in enumerate(
+                zip(self.parameters, self.shares, strict=True)
+            )
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i in (1, 3) else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        lines.append(
+            f"grid complexity {self.grid_complexity():.2f}: parameters of all levels / "
+            "those of level 0"
+        )
+        return "\n".join(lines)
+
+    def __repr__(self):
+        return f"<Hierarchy of depth {self.depth}: {self.sizes(0)}>"

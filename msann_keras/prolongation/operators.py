@@ -1,0 +1,331 @@
+"""What a prolongation P is: a matrix with orthonormal columns, kept matrix-free.
+
+P maps vectors on a coarse space to vectors on a finer one (Pro, section 3.4.1); its
+transpose restricts (Res). Since P^T P = I, Res after Pro is the identity and Pro
+after Res a projection.
+
+Every operator applies along any axis of any array. The array's own namespace is an
+argument, `xp`: NumPy, or `keras.ops` for backend tensors, so this module imports no
+framework and autodiff sees ordinary array operations.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+#: How far P^T P may be from the identity in a matrix that a user gives.
+ORTHONORMAL_TOLERANCE = 1e-6
+
+
+class Prolongation(ABC):
+    """P of shape `(fine, coarse)` with orthonormal columns."""
+
+    shape: tuple[int, int]
+
+    @abstractmethod
+    def prolong(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
+        """P applied along `axis`, whose size goes from `coarse` to `fine`."""
+
+    @abstractmethod
+    def restrict(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
+        """P^T applied along `axis`, whose size goes from `fine` to `coarse`."""
+
+    def matrix(self) -> np.ndarray:
+        """P as a dense float64 array, for looking at and for tests."""
+        return self.prolong(np.eye(self.shape[1]), axis=0)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.shape[0]} x {self.shape[1]})"
+
+
+class Identity(Prolongation):
+    """No coarsening: every level of the space is the space itself."""
+
+    def __init__(self, size: int):
+        self.shape = (size, size)
+
+    def prolong(self, x, axis=-1, xp=np):
+        """`x` itself."""
+        return x
+
+    restrict = prolong
+
+
+class Aggregation(Prolongation):
+    """Each fine node belongs to one coarse node: one non-zero in every row of P.
+
+    Args:
+        labels: Integer array `(fine,)`, the coarse node of each fine node; every
+            coarse node 0 .. max(labels) must own at least one fine node.
+        weights: Array `(fine,)` of the non-zeros. The squares in each aggregate must
+            add up to one; by default all are equal: 1/sqrt(size of the aggregate).
+
+    Raises:
+        ValueError: A coarse node without fine nodes, or columns of another norm.
+
+    Example:
+
+    >>> pairs = Aggregation([0, 0, 1, 1, 2])
+    >>> pairs.matrix().round(3)
+    array([[0.707, 0.   , 0.   ],
+           [0.707, 0.   , 0.   ],
+           [0.   , 0.707, 0.   ],
+           [0.   , 0.707, 0.   ],
+           [0.   , 0.   , 1.   ]])
+    >>> pairs.restrict([1.0, 1.0, 1.0, 1.0, 1.0]).round(3)
+    array([1.414, 1.414, 1.   ])
+    """
+
+    def __init__(self, labels, weights=None):
+        labels = np.asarray(labels)
+        if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
+            raise ValueError(
+                "`labels` must be a non-empty one-dimensional integer array. "
+                f"Received: shape {labels.shape}, dtype {labels.dtype}"
+            )
+        coarse = int(labels.max()) + 1
+        sizes = np.bincount(labels, minlength=coarse) if labels.min() >= 0 else [0]
+        if not np.all(sizes):
+            raise ValueError(
+                "`labels` must give every coarse node 0 .. max(labels) a fine node. "
+                f"Received: labels={labels.tolist()}"
+            )
+        if weights is None:
+            weights = 1 / np.sqrt(sizes[labels])
+        weights = np.asarray(weights, dtype=float)
+        norms = np.bincount(labels, np.square(weights), coarse)
+        if not np.allclose(norms, 1, atol=ORTHONORMAL_TOLERANCE):
+            worst = np.abs(norms - 1).max()
+            raise ValueError(
+                "The squares of `weights` must add up to one in each aggregate. "
+                f"Received: weights that are off by {worst:.2g}"
+            )
+        self.labels, self.weights = labels, weights
+        self.shape = (len(labels), coarse)
+
+        # Consecutive blocks of equal size, the last one possibly shorter, need no
+        # indices: that is every path, cycle and grid axis, composed or not.
+        self._block = int(sizes.max())
+        self._blocked = np.array_equal(labels, np.arange(len(labels)) // self._block)
+        if not self._blocked:
+            # members[j] lists the fine nodes of coarse node j, padded with weight 0.
+            order = np.argsort(labels, kind="stable")
+            slot = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+            self._members = np.zeros((coarse, self._block), dtype="int32")
+            self._member_weights = np.zeros((coarse, self._block))
+            self._members[labels[order], slot] = order
+            self._member_weights[labels[order], slot] = weights[order]
+
+    def prolong(self, x, axis=-1, xp=np):
+        """Each fine node gets its coarse node's value times its weight."""
+        if not self._blocked:
+            x = xp.take(x, self.labels, axis=axis)
+            return _scaled(x, self.weights, axis, xp)
+        fine, coarse = self.shape
+        x = xp.repeat(x, self._block, axis=axis)
+        if fine < coarse * self._block:
+            x = _leading(x, fine, axis)
+        return _scaled(x, self.weights, axis, xp)
+
+    def restrict(self, x, axis=-1, xp=np):
+        """Each coarse node gets the weighted sum over its fine nodes."""
+        fine, coarse = self.shape
+        axis %= len(xp.shape(x))
+        if self._blocked:
+            x = _scaled(x, self.weights, axis, xp)
+            if missing := coarse * self._block - fine:
+                x = xp.pad(x, [(0, missing * (i == axis)) for i in range(x.ndim)])
+        else:
+            x = xp.take(x, self._members.ravel(), axis=axis)
+            x = _scaled(x, self._member_weights.ravel(), axis, xp)
+        return xp.sum(_split(x, axis, (coarse, self._block), xp), axis=axis + 1)
+
+
+class Kronecker(Prolongation):
+    """P_1 (x) P_2 (x) ..: one prolongation along each axis of a grid.
+
+    Nodes are numbered in row-major (C) order, as `numpy.reshape` does.
+
+    Example:
+
+    >>> rows, columns = Aggregation([0, 0]), Aggregation([0, 0, 1])
+    >>> Kronecker(rows, columns).shape
+    (6, 2)
+    """
+
+    def __init__(self, *factors: Prolongation):
+        self.factors = factors
+        self.shape = tuple(
+            math.prod(factor.shape[side] for factor in factors) for side in (0, 1)
+        )
+
+    def prolong(self, x, axis=-1, xp=np):
+        """Prolong along each axis of the grid in turn."""
+        return self._along_axes("prolong", x, axis, xp)
+
+    def restrict(self, x, axis=-1, xp=np):
+        """Restrict along each axis of the grid in turn."""
+        return self._along_axes("restrict", x, axis, xp)
+
+    def _along_axes(self, method, x, axis, xp):
+        before, after = (1, 0) if method == "prolong" else (0, 1)
+        axis %= len(xp.shape(x))
+        x = _split(x, axis, [factor.shape[before] for factor in self.factors], xp)
+        # Backwards: prolonging the innermost axis first moves the least memory.
+        for i, factor in reversed(list(enumerate(self.factors))):
+            x = getattr(factor, method)(x, axis + i, xp)
+        shape = list(xp.shape(x))
+        shape[axis : axis + len(self.factors)] = [self.shape[after]]
+        return xp.reshape(x, shape)
+
+    def aggregation(self) -> Aggregation:
+        """The same P as one `Aggregation`, if every factor is one (or identity)."""
+        labels, weights = np.zeros(1, dtype=int), np.ones(1)
+        for factor in self.factors:
+            factor = as_aggregation(factor)
+            labels = np.add.outer(labels * factor.shape[1], factor.labels).ravel()
+            weights = np.multiply.outer(weights, factor.weights).ravel()
+        return Aggregation(labels, weights)
+
+
+class Matrix(Prolongation):
+    """Any matrix with orthonormal columns.
+
+    Args:
+        matrix: Array `(fine, coarse)`, fine >= coarse.
+
+    Raises:
+        ValueError: Not a finite matrix, wider than tall, or P^T P further than 1e-6
+            from the identity.
+
+    Example:
+
+    >>> Matrix(np.eye(4)[:, :2]).restrict([1.0, 2.0, 3.0, 4.0])
+    array([1., 2.])
+    """
+
+    def __init__(self, matrix):
+        matrix = np.asarray(matrix, dtype=float)
+        if matrix.ndim != 2 or matrix.shape[0] < matrix.shape[1] or not matrix.size:
+            raise ValueError(
+                "A prolongation must be a matrix with at least as many rows (fine "
+                f"nodes) as columns (coarse nodes). Received: shape {matrix.shape}"
+            )
+        if not np.isfinite(matrix).all():
+            raise ValueError(
+                "A prolongation must hold finite numbers. Received: "
+                f"{np.count_nonzero(~np.isfinite(matrix))} entries of NaN or infinity"
+            )
+        error = np.abs(matrix.T @ matrix - np.eye(matrix.shape[1])).max()
+        if error > ORTHONORMAL_TOLERANCE:
+            raise ValueError(
+                "A prolongation must have orthonormal columns, P^T P = I to within "
+                f"{ORTHONORMAL_TOLERANCE:.0e}. Received: a matrix of shape "
+                f"{matrix.shape} that is off by {error:.2g}"
+            )
+        self._matrix, self.shape = matrix, matrix.shape
+
+    def matrix(self):
+        """The matrix itself."""
+        return self._matrix
+
+    def prolong(self, x, axis=-1, xp=np):
+        """P x along `axis`."""
+        return self._matmul(self._matrix.T, x, axis, xp)
+
+    def restrict(self, x, axis=-1, xp=np):
+        """P^T x along `axis`."""
+        return self._matmul(self._matrix, x, axis, xp)
+
+    def _matmul(self, matrix, x, axis, xp):
+        x = xp.moveaxis(x, axis, -1)
+        return xp.moveaxis(xp.matmul(x, xp.array(matrix, dtype=x.dtype)), -1, axis)
+
+
+def as_aggregation(P: Prolongation) -> Aggregation:
+    """`P` as an `Aggregation`.
+
+    Raises:
+        ValueError: `P` is a dense matrix, which has no aggregates.
+    """
+    if isinstance(P, Aggregation):
+        return P
+    if isinstance(P, Identity):
+        return Aggregation(np.arange(P.shape[0]))
+    if isinstance(P, Kronecker):
+        return P.aggregation()
+    raise ValueError(f"An aggregation is needed here. Received: {P!r}")
+
+
+def permuted(P: Prolongation, order) -> Prolongation:
+    """P with its rows in another order: row i of the result is row `order[i]` of P."""
+    if isinstance(P, Matrix):
+        return Matrix(P.matrix()[order])
+    P = as_aggregation(P)
+    return Aggregation(P.labels[order], P.weights[order])
+
+
+def compose(*chain: Prolongation) -> Prolongation:
+    """The product P^(0) P^(1) .. of a chain, finest first, as one operator.
+
+    Aggregations, grids and identities stay what they are; a dense factor makes the
+    product dense.
+
+    Example:
+
+    >>> pairs, next_pairs = Aggregation([0, 0, 1, 1]), Aggregation([0, 0])
+    >>> compose(pairs, next_pairs).matrix().T
+    array([[0.5, 0.5, 0.5, 0.5]])
+    """
+    return reduce(_product, chain)
+
+
+def _product(P: Prolongation, Q: Prolongation) -> Prolongation:
+    if P.shape[1] != Q.shape[0]:
+        raise ValueError(
+            "Neighbours in a chain of prolongations must fit: the coarse size of one "
+            f"is the fine size of the next. Received: {P!r} followed by {Q!r}"
+        )
+    if isinstance(P, Identity):
+        return Q
+    if isinstance(Q, Identity):
+        return P
+    if isinstance(P, Kronecker) and isinstance(Q, Kronecker):
+        pairs = list(zip(P.factors, Q.factors, strict=False))
+        if len(P.factors) == len(Q.factors) and all(
+            p.shape[1] == q.shape[0] for p, q in pairs
+        ):
+            return Kronecker(*(_product(p, q) for p, q in pairs))
+    if isinstance(P, Matrix) or isinstance(Q, Matrix):
+        return Matrix(P.prolong(Q.matrix(), axis=0))
+    P, Q = as_aggregation(P), as_aggregation(Q)
+    return Aggregation(Q.labels[P.labels], P.weights * Q.weights[P.labels])
+
+
+def _split(x, axis, sizes, xp):
+    """Reshape one axis of `x` into several."""
+    shape = list(xp.shape(x))
+    shape[axis : axis + 1] = sizes
+    return xp.reshape(x, shape)
+
+
+def _leading(x, count, axis):
+    """The first `count` entries along `axis`."""
+    index = [slice(None)] * x.ndim
+    index[axis] = slice(count)
+    return x[tuple(index)]
+
+
+def _scaled(x, weights, axis, xp):
+    """`x` times one weight for each entry along `axis`."""
+    x = xp.array(x)
+    if np.all(weights == weights[0]):
+        return x * float(weights[0])
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    return x * xp.array(weights.reshape(shape), dtype=x.dtype)

@@ -1,0 +1,266 @@
+"""Which level trains when: multigrid schedules as plain values.
+
+A schedule is a tuple of visits that happen once (`start`) and a tuple of visits
+that repeat (`cycle`). Nothing here knows about networks; `CycleSchedule` walks a
+schedule through `model.fit`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, groupby
+from typing import NamedTuple
+
+#: The "level" of a visit that trains every level at once (Figure 7's control).
+EVERY_LEVEL = -1
+
+#: A cycle is kept as a tuple, so an absurd one is refused, not computed.
+MAX_VISITS = 1_000_000
+
+
+class Visit(NamedTuple):
+    """One stay at a level: `steps` batches at `level` (0 the finest)."""
+
+    level: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Visits to make once (`start`), then visits to repeat for ever (`cycle`).
+
+    Args:
+        cycle: Non-empty sequence of `Visit`, at least one batch in all.
+        start: Sequence of `Visit` before the first cycle.
+
+    Example:
+
+    >>> w_cycle = gamma_cycle(depth=1, gamma=2, smoothing_steps=4)
+    >>> w_cycle.cycle
+    (Visit(level=0, steps=4), Visit(level=1, steps=4), Visit(level=0, steps=4),
+     Visit(level=1, steps=4), Visit(level=0, steps=4))
+    >>> w_cycle.take(position=6, count=5)
+    (Visit(level=1, steps=2), Visit(level=0, steps=3))
+    """
+
+    cycle: tuple[Visit, ...]
+    start: tuple[Visit, ...] = ()
+
+    def __post_init__(self):
+        for name in ("cycle", "start"):
+            visits = tuple(Visit(*visit) for visit in getattr(self, name))
+            for visit in visits:
+                if visit.level < EVERY_LEVEL or visit.steps < 0:
+                    raise ValueError(
+                        f"A visit needs a level of 0 or more (or EVERY_LEVEL = "
+                        f"{EVERY_LEVEL}) and 0 or more steps. "
+                        f"Received: {visit} in {name}"
+                    )
+            object.__setattr__(self, name, _merged(visits))
+        if not self.cycle:
+            raise ValueError(
+                f"`cycle` must hold at least one batch. Received: cycle={self.cycle}"
+            )
+
+    @property
+    def depth(self) -> int:
+        """The coarsest level that any visit names."""
+        return max(0, *(visit.level for visit in self.start + self.cycle))
+
+    @cached_property
+    def _start_ends(self) -> list[int]:
+        return list(accumulate(visit.steps for visit in self.start))
+
+    @cached_property
+    def _cycle_ends(self) -> list[int]:
+        return list(accumulate(visit.steps for visit in self.cycle))
+
+    @property
+    def start_batches(self) -> int:
+        """Batches before the first cycle."""
+        return self._start_ends[-1] if self.start else 0
+
+    @property
+    def batches_per_cycle(self) -> int:
+        """Batches of one cycle, all levels together."""
+        return self._cycle_ends[-1]
+
+    def take(self, position: int, count: int) -> tuple[Visit, ...]:
+        """The visits that cover `count` batches from batch number `position`.
+
+        Visits are cut where the window begins and ends, and neighbours at one
+        level are joined, so that each can be run without a stop.
+        """
+        visits = []
+        while count > 0:
+            if position < self.start_batches:
+                visits_, ends, offset = self.start, self._start_ends, position
+            else:
+                visits_, ends = self.cycle, self._cycle_ends
+                offset = (position - self.start_batches) % ends[-1]
+            index = bisect_right(ends, offset)
+            steps = min(count, ends[index] - offset)
+            visits.append(Visit(visits_[index].level, steps))
+            position, count = position + steps, count - steps
+        return _merged(visits)
+
+    def batches_at(self, level: int) -> int:
+        """Batches that one cycle spends at `level`."""
+        return sum(visit.steps for visit in self.cycle if visit.level == level)
+
+
+def gamma_cycle(
+    depth: int,
+    gamma: int = 1,
+    smoothing_steps: int | Sequence[int] = 1,
+    variant: str = "paper",
+) -> Schedule:
+    """The paper's cycle: V for `gamma` = 1, W for 2 (Algorithm 3.1, Figure 4).
+
+    Args:
+        depth: L, the coarsest level; 0 is plain training.
+        gamma: How often each visit recurses to the next level, at least 1.
+        smoothing_steps: k, batches a visit; one number, or one for each level
+            (finest first).
+        variant: `"paper"`, or `"script"` for what the authors' script does: k more
+            batches at the end of every visit, and one batch at each level, coarsest
+            to finest, before the first cycle.
+
+    Returns:
+        A `Schedule`. The paper's cycle has k(1 + gamma)gamma^l batches at a level
+        l < L and k gamma^L at the coarsest; the script's k(2 + gamma)gamma^l and
+        2k gamma^L.
+
+    Raises:
+        ValueError: A negative depth, gamma or k below one, an unknown variant, or a
+            cycle of more than a million visits.
+
+    Example:
+
+    >>> gamma_cycle(depth=2, gamma=1).cycle
+    (Visit(level=0, steps=1), Visit(level=1, steps=1), Visit(level=2, steps=1),
+     Visit(level=1, steps=1), Visit(level=0, steps=1))
+    """
+    steps = _steps_by_level(depth, smoothing_steps)
+    _check_gamma(gamma, depth)
+    if variant not in ("paper", "script"):
+        raise ValueError(
+            f"`variant` must be 'paper' or 'script'. Received: variant={variant!r}"
+        )
+    script = variant == "script"
+
+    def visits(level: int) -> Iterable[Visit]:
+        yield Visit(level, steps[level])
+        if level < depth:
+            for _ in range(gamma):
+                yield from visits(level + 1)
+                yield Visit(level, steps[level])
+        if script:
+            yield Visit(level, steps[level])
+
+    start = [Visit(level, 1) for level in reversed(range(depth + 1))] if script else []
+    return Schedule(tuple(visits(0)), tuple(start))
+
+
+def f_cycle(depth: int, smoothing_steps: int | Sequence[int] = 1) -> Schedule:
+    """The F-cycle: each visit recurses once as an F-cycle, then once as a V-cycle.
+
+    Its cost lies between those of the V- and the W-cycle.
+
+    >>> [visit.level for visit in f_cycle(depth=2).cycle]
+    [0, 1, 2, 1, 2, 1, 0, 1, 2, 1, 0]
+    """
+    steps = _steps_by_level(depth, smoothing_steps)
+
+    def visits(level: int, kind: str) -> Iterable[Visit]:
+        yield Visit(level, steps[level])
+        if level < depth:
+            for inner in ("F", "V") if kind == "F" else ("V",):
+                yield from visits(level + 1, inner)
+                yield Visit(level, steps[level])
+
+    return Schedule(tuple(visits(0, "F")))
+
+
+def full_multigrid(
+    depth: int,
+    gamma: int = 1,
+    smoothing_steps: int | Sequence[int] = 1,
+    cycles: int = 1,
+) -> Schedule:
+    """A full-multigrid start: cycles from the coarsest level up, then `gamma_cycle`.
+
+    Args:
+        depth: L, the coarsest level.
+        gamma: As in `gamma_cycle`.
+        smoothing_steps: As in `gamma_cycle`.
+        cycles: Cycles at each level before the next finer one joins.
+
+    Example:
+
+    >>> [tuple(visit) for visit in full_multigrid(depth=2, smoothing_steps=3).start]
+    [(2, 3), (1, 3), (2, 3), (1, 3)]
+    """
+    if cycles < 1:
+        raise ValueError(f"`cycles` must be 1 or more. Received: cycles={cycles}")
+    steps = _steps_by_level(depth, smoothing_steps)
+    start = []
+    for level in reversed(range(1, depth + 1)):
+        # MsANNCycle(level) is the cycle of a shallower hierarchy, shifted.
+        inner = gamma_cycle(depth - level, gamma, steps[level:]).cycle
+        start += cycles * [Visit(level + visit.level, visit.steps) for visit in inner]
+    return Schedule(gamma_cycle(depth, gamma, steps).cycle, tuple(start))
+
+
+def plain() -> Schedule:
+    """Level 0 only: the paper's default network, whatever the depth."""
+    return Schedule((Visit(0, 1),))
+
+
+def simultaneous() -> Schedule:
+    """Every level in every batch: the control of section 4.4 and Figure 7."""
+    return Schedule((Visit(EVERY_LEVEL, 1),))
+
+
+def _merged(visits: Iterable[Visit]) -> tuple[Visit, ...]:
+    """Join neighbours at one level and drop visits without a batch."""
+    occupied = (visit for visit in visits if visit.steps)
+    return tuple(
+        Visit(level, sum(visit.steps for visit in group))
+        for level, group in groupby(occupied, key=lambda visit: visit.level)
+    )
+
+
+def _steps_by_level(depth: int, smoothing_steps: int | Sequence[int]) -> list[int]:
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
+        raise ValueError(f"`depth` must be an integer >= 0. Received: depth={depth!r}")
+    steps = (
+        list(smoothing_steps)
+        if isinstance(smoothing_steps, Sequence)
+        else [smoothing_steps] * (depth + 1)
+    )
+    if len(steps) != depth + 1 or not all(
+        isinstance(k, int) and not isinstance(k, bool) and k >= 1 for k in steps
+    ):
+        raise ValueError(
+            "`smoothing_steps` must be an integer >= 1, or one such integer for each "
+            f"of the {depth + 1} levels. Received: smoothing_steps={smoothing_steps!r}"
+        )
+    return steps
+
+
+def _check_gamma(gamma: int, depth: int) -> None:
+    if isinstance(gamma, bool) or not isinstance(gamma, int) or gamma < 1:
+        raise ValueError(
+            "`gamma` must be an integer >= 1 (to train level 0 only, use the schedule "
+            f"`plain()`). Received: gamma={gamma!r}"
+        )
+    visits = 1 + sum((1 + gamma) * gamma**level for level in range(depth))
+    if visits > MAX_VISITS:
+        raise ValueError(
+            f"A cycle may hold at most {MAX_VISITS:,} visits. Received: gamma={gamma} "
+            f"and depth={depth}, which make {visits:,}"
+        )

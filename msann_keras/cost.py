@@ -37,14 +37,21 @@ def cost(
 
     A batch at `EVERY_LEVEL` updates all levels and is charged for all of them.
 
+    Raises:
+        ValueError: A visit to a level that has no count.
+
     >>> cost([Visit(0, 2), Visit(1, 4)], parameters=[100, 25], batch_size=128)
     384.0
     """
-    share = shares(parameters)
-    return batch_size * sum(
-        visit.steps * (sum(share) if visit.level == EVERY_LEVEL else share[visit.level])
-        for visit in visits
-    )
+    price = dict(enumerate(shares(parameters)))
+    price[EVERY_LEVEL] = sum(price.values())
+    visits = list(visits)
+    if strangers := [visit for visit in visits if visit.level not in price]:
+        raise ValueError(
+            f"`parameters` has no level for a visit. Received: {strangers[0]} and "
+            f"parameters={list(parameters)}"
+        )
+    return batch_size * sum(visit.steps * price[visit.level] for visit in visits)
 
 
 def cost_to_target(

@@ -132,6 +132,11 @@ class MultilevelDense(keras.layers.Layer):
             `(kernel, bias)` of shapes `(input_dim, units)` and `(units,)`; `None` in
             place of a sum without terms (no bias, or no other level).
         """
+        if not self.built:
+            raise ValueError(
+                f"The layer {self.name!r} has no weights before it is built: call it "
+                "on a batch, or `build(input_shape)`, first."
+            )
         inputs, outputs = self.input_chain.steps, self.output_chain.steps
         kernel = bias = None
         # Horner's rule, coarsest first: theta_l + P^(l) (..) P^(l)^T.
@@ -147,8 +152,20 @@ class MultilevelDense(keras.layers.Layer):
         return kernel, bias
 
     def set_theta(self, kernel, bias=None) -> None:
-        """Make Theta equal `kernel` and `bias` by setting level 0; others stay."""
+        """Make Theta equal `kernel` and `bias` by setting level 0; others stay.
+
+        Raises:
+            ValueError: Other shapes than `theta()` has, or a bias too many or missing.
+        """
         rest, rest_bias = self.theta(without=0)
+        own = self.kernels[:1] + (self.biases[:1] or [None])
+        expected = [None if x is None else tuple(x.shape) for x in own]
+        received = [None if x is None else np.shape(x) for x in (kernel, bias)]
+        if received != expected:
+            raise ValueError(
+                f"Kernel and bias of the layer {self.name!r} must have the shapes "
+                f"{expected}. Received: {received}"
+            )
         self.kernels[0].assign(kernel if rest is None else kernel - rest)
         if self.use_bias:
             self.biases[0].assign(bias if rest_bias is None else bias - rest_bias)
@@ -185,6 +202,7 @@ class MultilevelDense(keras.layers.Layer):
 
     def _at_level(self, inputs, level, frozen):
         """`x Theta`, Theta and the bias, with `level` as the only variable."""
+        inputs = ops.cast(inputs, self.compute_dtype)  # integers, for `restrict`
         if frozen is None:
             frozen = self.theta(without=level)
         frozen_kernel, frozen_bias = (
@@ -303,6 +321,8 @@ def _for_level(initializer, level):
     """The initializer of a level: its own draw, so that levels are independent."""
     if not isinstance(initializer, keras.initializers.Initializer) or level == 0:
         return initializer
+    if isinstance(getattr(initializer, "seed", None), keras.random.SeedGenerator):
+        return initializer  # moves on at every draw
     config = initializer.get_config()
     if isinstance(config.get("seed"), int):
         sequence = np.random.SeedSequence([config["seed"], level])

@@ -43,11 +43,20 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     Attributes:
         levels: The copies, finest first.
         level: The level that variables of no level train with.
+
+    Raises:
+        ValueError: `optimizer` is a `LossScaleOptimizer`, which belongs outside.
     """
 
     def __init__(self, optimizer, depth: int, name: str = "multilevel_optimizer"):
         super().__init__(learning_rate=0.0, name=name)
         optimizer = keras.optimizers.get(optimizer)
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            raise ValueError(
+                "There is one loss, so its scale cannot be a level's own; write "
+                "`LossScaleOptimizer(MultilevelOptimizer(optimizer, depth))`. "
+                f"Received: optimizer={optimizer!r}"
+            )
         self.depth = depth
         self.level = EVERY_LEVEL
         self.levels = [
@@ -130,10 +139,21 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         for optimizer in self.levels:
             optimizer.learning_rate = learning_rate
 
+    @property
+    def loss_scale_factor(self):
+        """Level 0's; setting it sets every level's, each unscales its gradients."""
+        return self.levels[0].loss_scale_factor
+
+    @loss_scale_factor.setter
+    def loss_scale_factor(self, factor):
+        for optimizer in getattr(self, "levels", ()):  # none yet in __init__
+            optimizer.loss_scale_factor = factor
+
     def finalize_variable_values(self, var_list):
         """Let each copy finish its averages, as `fit` asks at its end."""
         for level, optimizer in enumerate(self.levels):
-            optimizer.finalize_variable_values(at_level(var_list, level))
+            if optimizer.iterations > 0:  # before the first step they are zero
+                optimizer.finalize_variable_values(at_level(var_list, level))
 
     # The copies are saved as parts of this object, so it saves only what is its own.
     def save_own_variables(self, store):

@@ -63,6 +63,8 @@ class TF1RMSprop(keras.optimizers.Optimizer):
         mean_square = self._mean_squares[self._get_variable_index(variable)]
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype)
+        # An embedding's gradient comes as slices, some rows twice; this adds them up.
+        gradient = ops.add(ops.zeros_like(mean_square), gradient)
         self.assign(
             mean_square,
             self.rho * mean_square + (1 - self.rho) * ops.square(gradient),

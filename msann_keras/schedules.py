@@ -8,7 +8,7 @@ schedule through `model.fit`.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, groupby
@@ -53,13 +53,15 @@ class Schedule:
         for name in ("cycle", "start"):
             visits = tuple(Visit(*visit) for visit in getattr(self, name))
             for visit in visits:
-                if visit.level < EVERY_LEVEL or visit.steps < 0:
+                if not (
+                    _is_integer(visit.level, EVERY_LEVEL) and _is_integer(visit.steps)
+                ):
                     raise ValueError(
-                        f"A visit needs a level of 0 or more (or EVERY_LEVEL = "
-                        f"{EVERY_LEVEL}) and 0 or more steps. "
+                        "A visit needs a level of 0 or more (or EVERY_LEVEL = "
+                        f"{EVERY_LEVEL}) and 0 or more steps, both integers. "
                         f"Received: {visit} in {name}"
                     )
-            object.__setattr__(self, name, _merged(visits))
+            object.__setattr__(self, name, merged(visits))
         if not self.cycle:
             raise ValueError(
                 f"`cycle` must hold at least one batch. Received: cycle={self.cycle}"
@@ -94,18 +96,26 @@ class Schedule:
         Visits are cut where the window begins and ends, and neighbours at one
         level are joined, so that each can be run without a stop.
         """
+        if position < 0:
+            raise ValueError(f"`position` must be >= 0. Received: position={position}")
         visits = []
-        while count > 0:
-            if position < self.start_batches:
-                visits_, ends, offset = self.start, self._start_ends, position
-            else:
-                visits_, ends = self.cycle, self._cycle_ends
-                offset = (position - self.start_batches) % ends[-1]
-            index = bisect_right(ends, offset)
-            steps = min(count, ends[index] - offset)
-            visits.append(Visit(visits_[index].level, steps))
-            position, count = position + steps, count - steps
-        return _merged(visits)
+        for level, steps in self.walk(position):
+            if count <= 0:
+                break
+            visits.append(Visit(level, min(steps, count)))
+            count -= steps
+        return merged(visits)
+
+    def walk(self, position: int = 0) -> Iterator[Visit]:
+        """The visits from batch number `position` on, without end."""
+        if position < self.start_batches:
+            yield from _rest(self.start, self._start_ends, position)
+            offset = 0
+        else:
+            offset = (position - self.start_batches) % self.batches_per_cycle
+        yield from _rest(self.cycle, self._cycle_ends, offset)
+        while True:
+            yield from self.cycle
 
     def batches_at(self, level: int) -> int:
         """Batches that one cycle spends at `level`."""
@@ -204,8 +214,10 @@ def full_multigrid(
     >>> [tuple(visit) for visit in full_multigrid(depth=2, smoothing_steps=3).start]
     [(2, 3), (1, 3), (2, 3), (1, 3)]
     """
-    if cycles < 1:
-        raise ValueError(f"`cycles` must be 1 or more. Received: cycles={cycles}")
+    if not _is_integer(cycles, 1):
+        raise ValueError(
+            f"`cycles` must be an integer >= 1. Received: cycles={cycles!r}"
+        )
     steps = _steps_by_level(depth, smoothing_steps)
     start = []
     for level in reversed(range(1, depth + 1)):
@@ -225,7 +237,7 @@ def simultaneous() -> Schedule:
     return Schedule((Visit(EVERY_LEVEL, 1),))
 
 
-def _merged(visits: Iterable[Visit]) -> tuple[Visit, ...]:
+def merged(visits: Iterable[Visit]) -> tuple[Visit, ...]:
     """Join neighbours at one level and drop visits without a batch."""
     occupied = (visit for visit in visits if visit.steps)
     return tuple(
@@ -234,17 +246,22 @@ def _merged(visits: Iterable[Visit]) -> tuple[Visit, ...]:
     )
 
 
+def _rest(visits: tuple[Visit, ...], ends: list[int], position: int) -> Iterator[Visit]:
+    """Those of `visits` that end after `position`, the first one cut."""
+    index = bisect_right(ends, position)
+    yield Visit(visits[index].level, ends[index] - position)
+    yield from visits[index + 1 :]
+
+
 def _steps_by_level(depth: int, smoothing_steps: int | Sequence[int]) -> list[int]:
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
+    if not _is_integer(depth):
         raise ValueError(f"`depth` must be an integer >= 0. Received: depth={depth!r}")
     steps = (
         list(smoothing_steps)
         if isinstance(smoothing_steps, Sequence)
         else [smoothing_steps] * (depth + 1)
     )
-    if len(steps) != depth + 1 or not all(
-        isinstance(k, int) and not isinstance(k, bool) and k >= 1 for k in steps
-    ):
+    if len(steps) != depth + 1 or not all(_is_integer(k, 1) for k in steps):
         raise ValueError(
             "`smoothing_steps` must be an integer >= 1, or one such integer for each "
             f"of the {depth + 1} levels. Received: smoothing_steps={smoothing_steps!r}"
@@ -253,14 +270,20 @@ def _steps_by_level(depth: int, smoothing_steps: int | Sequence[int]) -> list[in
 
 
 def _check_gamma(gamma: int, depth: int) -> None:
-    if isinstance(gamma, bool) or not isinstance(gamma, int) or gamma < 1:
+    if not _is_integer(gamma, 1):
         raise ValueError(
             "`gamma` must be an integer >= 1 (to train level 0 only, use the schedule "
             f"`plain()`). Received: gamma={gamma!r}"
         )
-    visits = 1 + sum((1 + gamma) * gamma**level for level in range(depth))
-    if visits > MAX_VISITS:
-        raise ValueError(
-            f"A cycle may hold at most {MAX_VISITS:,} visits. Received: gamma={gamma} "
-            f"and depth={depth}, which make {visits:,}"
-        )
+    visits = 1
+    for level in range(1, depth + 1):
+        visits += 2 * gamma**level  # there, and back to the finer level
+        if visits > MAX_VISITS:
+            raise ValueError(
+                f"A cycle may hold at most {MAX_VISITS:,} visits. "
+                f"Received: gamma={gamma} and depth={depth}, which make more"
+            )
+
+
+def _is_integer(value: object, least: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -98,6 +98,11 @@ class Aggregation(Prolongation):
         if weights is None:
             weights = 1 / np.sqrt(sizes[labels])
         weights = np.asarray(weights, dtype=float)
+        if weights.shape != labels.shape:
+            raise ValueError(
+                "`weights` must hold one number for each fine node. "
+                f"Received: shape {weights.shape} for {len(labels)} nodes"
+            )
         norms = np.bincount(labels, np.square(weights), coarse)
         if not np.allclose(norms, 1, atol=ORTHONORMAL_TOLERANCE):
             worst = np.abs(norms - 1).max()
@@ -124,6 +129,9 @@ class Aggregation(Prolongation):
     def prolong(self, x, axis=-1, xp=np):
         """Each fine node gets its coarse node's value times its weight."""
         if not self._blocked:
+            # Counted from the end: TensorFlow makes the gradient along "axis 0" a list
+            # of rows, and optimizers are wrong about rows that it lists twice.
+            axis = axis % len(xp.shape(x)) - len(xp.shape(x))
             x = xp.take(x, self.labels, axis=axis)
             return _scaled(x, self.weights, axis, xp)
         fine, coarse = self.shape
@@ -243,7 +251,7 @@ class Matrix(Prolongation):
         return self._matmul(self._matrix, x, axis, xp)
 
     def _matmul(self, matrix, x, axis, xp):
-        x = xp.moveaxis(x, axis, -1)
+        x = xp.moveaxis(_floating(x, xp), axis, -1)
         return xp.moveaxis(xp.matmul(x, xp.array(matrix, dtype=x.dtype)), -1, axis)
 
 
@@ -262,9 +270,15 @@ def as_aggregation(P: Prolongation) -> Aggregation:
     raise ValueError(f"An aggregation is needed here. Received: {P!r}")
 
 
+def _aggregates(P: Prolongation) -> bool:
+    if isinstance(P, Kronecker):
+        return all(map(_aggregates, P.factors))
+    return isinstance(P, Aggregation | Identity)
+
+
 def permuted(P: Prolongation, order) -> Prolongation:
     """P with its rows in another order: row i of the result is row `order[i]` of P."""
-    if isinstance(P, Matrix):
+    if not _aggregates(P):
         return Matrix(P.matrix()[order])
     P = as_aggregation(P)
     return Aggregation(P.labels[order], P.weights[order])
@@ -301,7 +315,7 @@ def _product(P: Prolongation, Q: Prolongation) -> Prolongation:
             p.shape[1] == q.shape[0] for p, q in pairs
         ):
             return Kronecker(*(_product(p, q) for p, q in pairs))
-    if isinstance(P, Matrix) or isinstance(Q, Matrix):
+    if not (_aggregates(P) and _aggregates(Q)):
         return Matrix(P.prolong(Q.matrix(), axis=0))
     P, Q = as_aggregation(P), as_aggregation(Q)
     return Aggregation(Q.labels[P.labels], P.weights * Q.weights[P.labels])
@@ -321,9 +335,15 @@ def _leading(x, count, axis):
     return x[tuple(index)]
 
 
+def _floating(x, xp):
+    """`x` as floating-point numbers: weights are cast to its type."""
+    x = xp.array(x)
+    return x if "float" in str(x.dtype) else xp.multiply(x, 1.0)
+
+
 def _scaled(x, weights, axis, xp):
     """`x` times one weight for each entry along `axis`."""
-    x = xp.array(x)
+    x = _floating(x, xp)
     if np.all(weights == weights[0]):
         return x * float(weights[0])
     shape = [1] * x.ndim

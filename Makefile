@@ -1,0 +1,55 @@
+PYTHON ?= python3
+VENV := .venv
+RUN := TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+MNIST := configs/table3_mnist_path.yaml configs/table3_mnist_grid.yaml
+ORDERING := configs/ordering_mnist_path.yaml configs/ordering_mnist_grid.yaml
+RATES := configs/rates_mnist_default.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
+	experiment-ordering experiment-rates \
+	benchmark-fine-gradient clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
+
+install: $(INSTALLED) ## Create .venv with the library, experiments and tools
+
+$(INSTALLED): setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --editable '.[experiments,dev]'
+	@touch $@
+
+test: install ## Run the tests and doctests, without the slow ones
+	$(RUN) -m pytest -q
+
+test-slow: install ## Run the slow tests
+	$(RUN) -m pytest -q -m slow
+
+lint: install ## Check style and formatting
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: install ## Format the code
+	$(VENV)/bin/ruff format .
+
+experiment-mnist: install ## Train on real digits: Table 3 and Figure 6 (12 minutes)
+	$(RUN) -m experiments $(MNIST)
+
+experiment-mnist-quick: install ## The same path through the code, with a tiny budget
+	$(RUN) -m experiments $(MNIST) --quick
+
+experiment-ordering: install ## Grid, path and default over three seeds
+	$(RUN) -m experiments $(ORDERING) --figure figures/ordering.png
+
+experiment-rates: install ## The default network over learning rates: the tuned baseline
+	$(RUN) -m experiments $(RATES) --figure figures/rates.png
+
+benchmark-fine-gradient: install ## Time a step at each level against a plain step
+	$(RUN) benchmarks/fine_gradient.py
+
+clean: ## Remove .venv, caches, runs and figures
+	rm -rf $(VENV) runs figures build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,84 @@
+"""Run experiments, print their tables and draw their figure.
+
+python -m experiments configs/table3_mnist_path.yaml configs/table3_mnist_grid.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.config import ConfigError, load_config
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Finished runs that are part of the repository.
+PUBLISHED = ROOT / "results"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("configs", nargs="+", type=Path, help="YAML files")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder of runs"
+    )
+    parser.add_argument(
+        "--figure", type=Path, default=Path("figures/figure6.png"), help="PNG to draw"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", help="in place of the config's")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(2, os.cpu_count() or 1),
+        help="runs at a time, each with its share of the cores (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a small budget, to see that it works"
+    )
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help="reuse the runs in results/, which were made elsewhere",
+    )
+    options = parser.parse_args(arguments)
+    # A table is wider than a pipe's 80 columns.
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    try:
+        configs = [load_config(path) for path in options.configs]
+    except ConfigError as error:
+        console.print(str(error), style="red", markup=False)
+        return 2
+    if options.quick:
+        configs = [config.quickly() for config in configs]
+    if options.seeds:
+        seeds = {"seeds": tuple(options.seeds)}
+        configs = [config.model_copy(update=seeds) for config in configs]
+
+    # Imported late: a fault in a config is told before TensorFlow is loaded.
+    from experiments.execute import collect, execute
+    from experiments.figures import figure6
+    from experiments.tables import table
+
+    folders = [options.runs] + options.published * [PUBLISHED]
+    command = "python -m experiments " + " ".join(arguments or sys.argv[1:])
+    try:
+        execute(configs, folders, options.workers, command, console)
+    except KeyboardInterrupt:
+        console.print("interrupted: finished runs are kept; the same command goes on")
+        return 130
+    panels = [(config, collect(config, folders)) for config in configs]
+    for config, results in panels:
+        console.print()
+        console.print(table(config, results))
+    console.print(f"\nfigure: {figure6(panels, options.figure)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

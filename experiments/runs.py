@@ -1,0 +1,191 @@
+"""Run files: one JSON a run, written whole or not at all, with its provenance."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from experiments.config import Config, Scheme
+from experiments.training import Evaluation, Run
+
+#: Changes when old run files can no longer be read.
+FORMAT = 1
+
+
+class RunFileError(ValueError):
+    """A run file that is damaged, or of another format."""
+
+
+class RunFile(BaseModel):
+    """Everything that tables and figures may say about a run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int = FORMAT
+    settings: dict[str, Any]
+    history: list[Evaluation]
+    compile_seconds: float
+    hierarchy: str
+    mean_image_mse: float
+    data: str
+    provenance: dict[str, Any]
+
+
+def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
+    """All that determines a run's result, as plain values.
+
+    The label is not among them: a scheme is what it does, not what it is called.
+    """
+    cycle = {"depth": scheme.depth}
+    if scheme.depth:
+        cycle |= {
+            "gamma": scheme.gamma,
+            "smoothing_steps": scheme.smoothing_steps,
+            "topology": config.topology,
+            "variant": config.variant,
+        }
+    shared = config.model_dump(
+        mode="json",
+        include={
+            "data",
+            "image_size",
+            "hidden",
+            "batch_size",
+            "budget",
+            "evaluate_every",
+        },
+    )
+    return (
+        cycle
+        | shared
+        | {
+            "optimizer": scheme.optimizer,
+            "learning_rate": scheme.learning_rate,
+            "seed": seed,
+        }
+    )
+
+
+def file_name(values: dict[str, Any]) -> str:
+    """A name that a person can read; the settings inside are what counts.
+
+    >>> file_name({"depth": 0, "optimizer": "adam", "learning_rate": 0.002, "seed": 7,
+    ...            "budget": 256000.0})
+    'default-adam-0.002-C256000-seed7.json'
+    """
+    scheme = "default"
+    if values["depth"]:
+        scheme = "{topology}-{variant}-g{gamma}-L{depth}-k{smoothing_steps}".format(
+            **values
+        )
+    rate = f"{values['optimizer']}-{values['learning_rate']:g}"
+    return f"{scheme}-{rate}-C{values['budget']:.0f}-seed{values['seed']}.json"
+
+
+def save_run(
+    folder: Path, values: dict[str, Any], run: Run, data: str, command: str
+) -> Path:
+    """Write a run file: all of it under its name, or nothing."""
+    record = RunFile(
+        settings=values, **run._asdict(), data=data, provenance=provenance(command)
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / file_name(values)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=folder, suffix=".part", delete=False, encoding="utf-8"
+    ) as part:
+        try:
+            part.write(record.model_dump_json(indent=1) + "\n")
+            part.flush()
+            os.fsync(part.fileno())
+            os.replace(part.name, path)
+        except BaseException:
+            os.unlink(part.name)
+            raise
+    return path
+
+
+def load_run(path: Path) -> RunFile:
+    """Read a run file.
+
+    Raises:
+        RunFileError: Damaged, incomplete, or of another format; the file is named.
+    """
+    try:
+        record = RunFile.model_validate_json(path.read_bytes())
+    except (ValidationError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunFileError(f"{path} is not a whole run file ({reason})") from None
+    if record.format != FORMAT:
+        raise RunFileError(
+            f"{path} has format {record.format}; this version reads format {FORMAT}"
+        )
+    return record
+
+
+def find_run(folders: list[Path], values: dict[str, Any]) -> RunFile | None:
+    """The finished run with these settings, from the first folder that has one.
+
+    A damaged file is reported on the screen and counts as missing.
+    """
+    for folder in folders:
+        path = folder / file_name(values)
+        if not path.exists():
+            continue
+        try:
+            record = load_run(path)
+        except RunFileError as error:
+            print(f"skipped: {error}")
+            continue
+        if record.settings == json.loads(json.dumps(values)):
+            return record
+    return None
+
+
+def provenance(command: str) -> dict[str, Any]:
+    """When, with what and on what a run was made."""
+    return {
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": command,
+        "revision": _revision(),
+        "python": platform.python_version(),
+        "versions": {
+            name: version(name)
+            for name in ("msann-keras", "keras", "tensorflow", "numpy")
+        },
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _revision() -> str:
+    """The git commit of the code, with a mark if files differ from it."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,297 @@
+"""Experiments: configs, stages, run files, tables and the command itself."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import msann_keras as ms
+from experiments.__main__ import main
+from experiments.config import ConfigError, load_config
+from experiments.execute import jobs
+from experiments.runs import (
+    RunFileError,
+    file_name,
+    find_run,
+    load_run,
+    save_run,
+    settings,
+)
+from experiments.tables import across, final_mse, table, to_tenth
+from experiments.training import Evaluation, Run, stages
+from msann_keras.cost import NOT_REACHED, cost
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def config():
+    return load_config(ROOT / "configs/table3_mnist_path.yaml")
+
+
+def written(folder, changes):
+    """A config file with some keys of the real one changed, or deleted by `None`."""
+    text = (ROOT / "configs/table3_mnist_path.yaml").read_text()
+    values = {
+        k: v for k, v in (yaml.safe_load(text) | changes).items() if v is not None
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+# Configs
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_valid_and_names_a_command_that_exists(path):
+    config = load_config(path)
+    target = config.command.removeprefix("make ")
+    assert f"\n{target}: " in (ROOT / "Makefile").read_text()
+    assert path.name in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gamma": 3}, r"gamma: Extra inputs are not permitted. Received: 3"),
+        ({"budget": None}, "budget: Field required"),
+        ({"budget": -1}, r"budget: Input should be greater than 0. Received: -1"),
+        ({"topology": "torus"}, "topology: Input should be 'path' or 'grid'.*'torus'"),
+        ({"variant": "text"}, "variant: Input should be 'paper' or 'script'.*'text'"),
+        ({"seeds": []}, "seeds: Tuple should have at least 1 item"),
+        ({"data": {"source": "web", "seed": 1}}, "data.source.*Received: 'web'"),
+        (
+            {"schemes": [{"label": "a", "depth": 2, "gamma": 0}]},
+            r"schemes.0.gamma: Input should be greater than or equal to 1. Received: 0",
+        ),
+        (
+            {"schemes": [{"label": "a"}, {"label": "a", "depth": 1}]},
+            r"labels of schemes must differ. Received: \['a', 'a'\]",
+        ),
+        (
+            {"schemes": [{"label": "a", "depth": 30, "gamma": 9}]},
+            "at most 1,000,000 visits. Received: gamma=9 and depth=30",
+        ),
+        (
+            {"published": {"mean": {}}},
+            r"columns best, worst and default. Received: \['mean'\]",
+        ),
+    ],
+)
+def test_bad_configs_are_refused_by_key(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(written(tmp_path, changes))
+
+
+def test_unreadable_configs_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"readable YAML file.*none.yaml.*No such"):
+        load_config(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match="bad.yaml is not YAML"):
+        load_config(tmp_path / "bad.yaml")
+
+
+def test_a_bad_config_ends_the_command_before_anything_runs(tmp_path, capsys):
+    path = written(tmp_path, {"gamma": 3})
+    assert main([str(path), "--runs", str(tmp_path / "runs")]) == 2
+    assert "gamma: Extra inputs are not permitted" in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
+
+
+# Stages
+
+CYCLES = [
+    ms.schedules.gamma_cycle(3, 2, 2),
+    ms.schedules.gamma_cycle(2, 3, 1, "script"),
+    ms.schedules.gamma_cycle(0, smoothing_steps=4),
+    ms.schedules.full_multigrid(2),
+    ms.schedules.plain(),
+    ms.schedules.simultaneous(),
+]
+
+
+@pytest.mark.parametrize("schedule", CYCLES, ids=str)
+@pytest.mark.parametrize("every", [1.0, 100.0, 1e6])
+def test_stages_follow_the_schedule_end_at_level_0_and_keep_to_the_budget(
+    schedule, every
+):
+    parameters, batch, budget = [1000, 250, 60, 15], 8, 5000.0
+    plan = list(stages(schedule, parameters, batch, budget, every))
+    visits = [visit for stage in plan for visit in stage]
+    batches = sum(visit.steps for visit in visits)
+    assert ms.schedules.merged(visits) == schedule.take(0, batches)
+    assert all(stage[-1].level in (0, ms.EVERY_LEVEL) for stage in plan)
+    costs = [cost(stage, parameters, batch) for stage in plan]
+    assert (
+        sum(costs)
+        <= budget
+        < sum(costs)
+        + cost(schedule.take(batches, schedule.batches_per_cycle), parameters, batch)
+    )
+    assert all(stage_cost >= every for stage_cost in costs[:-1])
+
+
+def test_a_budget_without_a_single_stage_is_refused():
+    v_cycle = ms.schedules.gamma_cycle(1, smoothing_steps=10)
+    with pytest.raises(ValueError, match="`budget` must allow.*budget=5"):
+        list(stages(v_cycle, [10, 5], batch_size=1, budget=5, every=1))
+
+
+# Run files
+
+HISTORY = [
+    Evaluation(0.0, 0, 0.0, 0.25),
+    Evaluation(128.0, 128, 0.5, 0.09),
+    Evaluation(256.0, 512, 1.5, 0.02),
+]
+
+
+def saved(folder, config, seed=618, scheme=0):
+    values = settings(config, config.schemes[scheme], seed)
+    run = Run(HISTORY, 3.0, "level  sizes", 0.057)
+    return values, save_run(folder, values, run, "bundled", "make test")
+
+
+def test_a_run_file_brings_back_the_run_and_its_provenance(tmp_path, config):
+    values, path = saved(tmp_path, config)
+    record = load_run(path)
+    assert record.history == HISTORY
+    assert record.settings == json.loads(json.dumps(values))
+    assert record.provenance["command"] == "make test"
+    assert {"keras", "tensorflow", "numpy"} <= set(record.provenance["versions"])
+    assert not list(tmp_path.glob("*.part"))
+    assert find_run([tmp_path / "none", tmp_path], values) == record
+
+
+def test_other_settings_are_another_run(tmp_path, config):
+    values, path = saved(tmp_path, config)
+    assert find_run([tmp_path], values | {"seed": 5}) is None
+    # The name does not tell batch sizes apart; the settings inside do.
+    other = values | {"batch_size": 64}
+    assert file_name(other) == path.name
+    assert find_run([tmp_path], other) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "not a whole run file"), ('{"format": 1', "not a whole run file")],
+)
+def test_damaged_run_files_are_named_and_count_as_missing(
+    tmp_path, config, capsys, text, message
+):
+    values, path = saved(tmp_path, config)
+    path.write_text(text)
+    with pytest.raises(RunFileError, match=message):
+        load_run(path)
+    assert find_run([tmp_path], values) is None
+    assert path.name in capsys.readouterr().out.replace("\n", "")
+
+
+def test_run_files_of_another_format_are_refused(tmp_path, config):
+    _, path = saved(tmp_path, config)
+    path.write_text(path.read_text().replace('"format": 1', '"format": 0'))
+    with pytest.raises(RunFileError, match="has format 0; this version reads format 1"):
+        load_run(path)
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path, config, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        saved(tmp_path, config)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_configs_share_what_is_equal(config):
+    grid = load_config(ROOT / "configs/table3_mnist_grid.yaml")
+    defaults = [scheme for scheme in config.schemes if not scheme.depth]
+    both = jobs([config, grid])
+    assert len(both) == len(config.schemes) + len(grid.schemes) - len(defaults)
+
+
+# Tables
+
+
+def test_table_values_come_from_the_history(tmp_path, config):
+    _, path = saved(tmp_path, config)
+    run = load_run(path)
+    assert final_mse(run) == 0.02
+    assert to_tenth(run, "cost") == 256.0
+    assert to_tenth(run, "evaluations") == 512
+    assert to_tenth(run, "seconds") == 1.5
+    run.history.pop()
+    assert to_tenth(run, "seconds") == NOT_REACHED
+    assert across([to_tenth(run, "seconds"), 1.0], ".1f") == (
+        "not reached (not reached, 1.0)"
+    )
+
+
+def test_the_table_stands_beside_the_papers(tmp_path, config):
+    _, path = saved(tmp_path, config)
+    out = table(
+        config, [(config.schemes[0], [load_run(path)]), (config.schemes[1], [])]
+    )
+    cells = [list(column.cells) for column in out.columns]
+    assert cells[0] == [
+        config.schemes[0].label,
+        config.schemes[1].label,
+        "paper: best",
+        "paper: worst",
+        "paper: default",
+    ]
+    assert cells[3] == ["2.000e-02", "no run", "1.547e-02", "4.605e-02", "4.171e-02"]
+    assert cells[4][2:] == ["7.207e+04", "not reached", "not reached"]
+
+
+# The whole command
+
+
+def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
+    """A small network through the real runner, in worker processes."""
+    path = written(
+        tmp_path,
+        {
+            "image_size": 8,
+            "hidden": [16, 8, 16],
+            "budget": 2560,
+            "evaluate_every": 640,
+            "schemes": [
+                {"label": "default", "learning_rate": 0.0005},
+                {"label": "V", "depth": 2, "smoothing_steps": 2},
+                {"label": "W", "depth": 2, "gamma": 2},
+            ],
+        },
+    )
+    command = [str(path), "--runs", str(tmp_path / "runs"), "--workers", "1"]
+    command += ["--figure", str(tmp_path / "figure.png")]
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    files = sorted((tmp_path / "runs").iterdir())
+    assert len(files) == 3
+    assert "not reached" in first and "1.547e-02" in first
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    for file in files:
+        run = load_run(file)
+        assert run.history[0][:3] == (0.0, 0, 0.0)
+        costs = np.array([evaluation.cost for evaluation in run.history])
+        assert np.all(np.diff(costs) > 0) and costs[-1] <= 2560
+        assert 2560 - costs[-1] < 640
+        assert run.history[-1].mse < run.history[0].mse
+        assert run.history[-1].evaluations % 128 == 0
+
+    before = [file.read_bytes() for file in files]
+    assert main(command) == 0
+    assert "reused: V (path, seed 618) is finished already" in capsys.readouterr().out
+    assert [file.read_bytes() for file in files] == before
+
+    files[1].unlink()
+    assert main(command) == 0
+    again, old = load_run(files[1]), json.loads(before[1])
+    assert [e.mse for e in again.history] == [e[3] for e in old["history"]]

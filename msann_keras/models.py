@@ -187,62 +187,65 @@ class MultilevelModel(keras.Model):
         return logs
 
     def _make_level_function(self, level):
-        """A function of `(iterator, steps)` that trains `level`.
-
-        The other levels are constant during a visit, so they are merged once at its
-        beginning, not in each step.
-        """
-        layers = self.multilevel_layers
-
-        def frozen():
-            if level == EVERY_LEVEL:
-                return [None for _ in layers]
-            return [layer.theta(without=level) for layer in layers]
-
-        def step(merged, data):
-            with self._training_at(level, merged):
-                logs = self.train_step(data)
-                examples = tf.shape(keras.tree.flatten(data)[0])[0]
-                unwrapped(self.optimizer).count(examples)
-            return logs
-
-        def visit_in_python(iterator, steps):
-            merged, batches, logs = frozen(), 0, None
-            for data in islice(iterator, steps):
-                batches, logs = batches + 1, step(merged, _without_optionals(data))
-            return batches, logs
-
+        """A function of `(iterator, steps)` that trains `level`; see `_visit`."""
+        # Partials: TensorFlow counts traces by code, so closures would look like one
+        # function that is traced again and again, and it would warn.
+        merge, step = partial(self._merge, level), partial(self._step, level)
         if self.run_eagerly:
-            return visit_in_python
-
-        compiled = partial(
-            tf.function, jit_compile=self.jit_compile, reduce_retracing=True
-        )
-        frozen, step = compiled(frozen), compiled(step)
-
-        @partial(tf.function, reduce_retracing=True)
-        def visit(iterator, steps):
-            merged = frozen()
-            logs = step(merged, _without_optionals(iterator.get_next()))
-            batches = 1
-            while batches < steps:
-                data = iterator.get_next_as_optional()
-                if not data.has_value():
-                    break
-                logs = step(merged, _without_optionals(data.get_value()))
-                batches += 1
-            return batches, logs
+            return partial(self._visit_in_python, merge, step)
+        compiled = {"jit_compile": self.jit_compile, "reduce_retracing": True}
+        merge, step = tf.function(merge, **compiled), tf.function(step, **compiled)
+        visit = tf.function(partial(self._visit, merge, step), reduce_retracing=True)
 
         def visit_on_device(iterator, steps):
             if not isinstance(iterator, tf.data.Iterator):
-                return visit_in_python(iterator, steps)
+                return self._visit_in_python(merge, step, iterator, steps)
             try:
                 batches, logs = visit(iterator, tf.constant(steps))
-            except tf.errors.OutOfRangeError:
+            except tf.errors.OutOfRangeError:  # not one batch was left
                 return 0, None
             return int(batches), logs
 
         return visit_on_device
+
+    def _merge(self, level):
+        """The other levels' share of every layer's Theta.
+
+        They are constant during a visit, so they are merged at its beginning and not
+        in each step.
+        """
+        if level == EVERY_LEVEL:
+            return [None for _ in self.multilevel_layers]
+        return [layer.theta(without=level) for layer in self.multilevel_layers]
+
+    def _step(self, level, frozen, data):
+        """One batch: `train_step`, with `level` as all that trains."""
+        with self._training_at(level, frozen):
+            logs = self.train_step(data)
+            unwrapped(self.optimizer).count(tf.shape(keras.tree.flatten(data)[0])[0])
+        return logs
+
+    @staticmethod
+    def _visit(merge, step, iterator, steps):
+        """Up to `steps` batches; how many there were, and the logs of the last."""
+        frozen = merge()
+        logs = step(frozen, _without_optionals(iterator.get_next()))
+        batches = 1
+        while batches < steps:
+            data = iterator.get_next_as_optional()
+            if not data.has_value():
+                break
+            logs = step(frozen, _without_optionals(data.get_value()))
+            batches += 1
+        return batches, logs
+
+    @staticmethod
+    def _visit_in_python(merge, step, iterator, steps):
+        """The same without a compiled loop, for any iterator."""
+        frozen, batches, logs = merge(), 0, None
+        for data in islice(iterator, steps):
+            batches, logs = batches + 1, step(frozen, _without_optionals(data))
+        return batches, logs
 
     @contextmanager
     def _training_at(self, level, merged):

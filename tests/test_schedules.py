@@ -201,7 +201,9 @@ def test_take_is_a_window(schedule, position, count):
 
 @given(schedule=schedules, position=st.integers(0, 99))
 def test_walk_begins_at_position(schedule, position):
-    walked = batches(islice(schedule.walk(position), 20))
+    visits = list(islice(schedule.walk(position), 20))
+    assert all(visit.steps for visit in visits)
+    walked = batches(visits)
     endless = list(schedule.start) + 200 * list(schedule.cycle)
     assert walked == batches(endless)[position:][: len(walked)]
 

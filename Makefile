@@ -8,7 +8,7 @@ RATES := configs/rates_mnist_default.yaml
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
-	experiment-ordering experiment-rates \
+	experiment-ordering experiment-rates results \
 	benchmark-fine-gradient clean
 
 help: ## List the targets
@@ -46,6 +46,9 @@ experiment-ordering: install ## Grid, path and default over three seeds
 
 experiment-rates: install ## The default network over learning rates: the tuned baseline
 	$(RUN) -m experiments $(RATES) --figure figures/rates.png
+
+results: install ## Print the published tables from the run files in results/
+	$(RUN) -m experiments $(ORDERING) $(RATES) --runs results --figure figures/results.png
 
 benchmark-fine-gradient: install ## Time a step at each level against a plain step
 	$(RUN) benchmarks/fine_gradient.py

@@ -13,10 +13,9 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.config import ConfigError, load_config
-
-ROOT = Path(__file__).resolve().parent.parent
-#: Finished runs that are part of the repository.
-PUBLISHED = ROOT / "results"
+from experiments.execute import collect, execute
+from experiments.figures import figure6
+from experiments.tables import table
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,38 +40,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help="a small budget, to see that it works"
     )
-    parser.add_argument(
-        "--published",
-        action="store_true",
-        help="reuse the runs in results/, which were made elsewhere",
-    )
     options = parser.parse_args(arguments)
     # A table is wider than a pipe's 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 150)
     try:
         configs = [load_config(path) for path in options.configs]
+        if options.quick:
+            configs = [config.quickly() for config in configs]
+        if options.seeds:
+            seeds = {"seeds": tuple(options.seeds)}
+            configs = [config.model_copy(update=seeds) for config in configs]
+        command = "python -m experiments " + " ".join(arguments or sys.argv[1:])
+        execute(configs, options.runs, options.workers, command, console)
     except ConfigError as error:
         console.print(str(error), style="red", markup=False)
         return 2
-    if options.quick:
-        configs = [config.quickly() for config in configs]
-    if options.seeds:
-        seeds = {"seeds": tuple(options.seeds)}
-        configs = [config.model_copy(update=seeds) for config in configs]
-
-    # Imported late: a fault in a config is told before TensorFlow is loaded.
-    from experiments.execute import collect, execute
-    from experiments.figures import figure6
-    from experiments.tables import table
-
-    folders = [options.runs] + options.published * [PUBLISHED]
-    command = "python -m experiments " + " ".join(arguments or sys.argv[1:])
-    try:
-        execute(configs, folders, options.workers, command, console)
     except KeyboardInterrupt:
         console.print("interrupted: finished runs are kept; the same command goes on")
         return 130
-    panels = [(config, collect(config, folders)) for config in configs]
+    panels = [(config, collect(config, options.runs)) for config in configs]
     for config, results in panels:
         console.print()
         console.print(table(config, results))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, wait
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from experiments.config import Config, Scheme
+from experiments.config import Config, ConfigError, Scheme
+from experiments.mnist import DataUnavailableError, load_mnist
 from experiments.runs import RunFile, find_run, save_run, settings
+from experiments.training import Trainer
 
 
 class Job(NamedTuple):
@@ -37,6 +40,8 @@ class Job(NamedTuple):
             self.scheme.depth,
             self.scheme.optimizer,
             str(self.config.data),
+            self.config.image_size,
+            self.config.hidden,
             self.config.batch_size,
         )
 
@@ -59,12 +64,12 @@ def jobs(configs: Sequence[Config]) -> list[Job]:
 
 def execute(
     configs: Sequence[Config],
-    folders: Sequence[Path],
+    folder: Path,
     workers: int,
     command: str,
     console: Console,
 ) -> None:
-    """Make the runs that are missing, and write them to the first folder.
+    """Make the runs that are missing, and write them to a folder.
 
     Each worker is a process with its share of the cores, so that runs neither wait for
     one another nor fight for threads; times are comparable within one call. A run
@@ -72,14 +77,14 @@ def execute(
 
     Args:
         configs: What to run.
-        folders: Where finished runs are looked for.
+        folder: Where finished runs are, and new ones go.
         workers: Processes at a time.
         command: What the user typed, for the run files.
         console: Where to report.
     """
     missing = []
     for job in jobs(configs):
-        if find_run(folders, job.settings):
+        if find_run(folder, job.settings):
             console.print(f"reused: {job} is finished already")
         else:
             missing.append(job)
@@ -99,18 +104,16 @@ def execute(
     ):
         messages = manager.Queue()
         futures = [
-            pool.submit(_run_program, program, folders[0], command, messages)
+            pool.submit(_run_program, program, folder, command, messages)
             for program in programs
         ]
         try:
-            _report(progress, messages, len(missing), futures)
+            _report(progress, messages, futures)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-        for future in as_completed(futures):
-            future.result()
 
 
 def _expected_batches(program: Sequence[Job]) -> float:
@@ -120,26 +123,23 @@ def _expected_batches(program: Sequence[Job]) -> float:
 
 
 def _limit_threads(threads: int) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def _run_program(program: list[Job], folder: Path, command: str, messages) -> None:
     """In a worker: compile once, then make and save each run."""
-    from experiments.mnist import load_mnist
-    from experiments.training import Trainer
-
     config = program[0].config
-    digits = load_mnist(
-        config.data.source,
-        folder=config.data.folder,
-        size=config.image_size,
-        validation=config.data.validation,
-        seed=config.data.seed,
-    )
+    try:
+        digits = load_mnist(
+            config.data.source,
+            folder=config.data.folder,
+            size=config.image_size,
+            validation=config.data.validation,
+            seed=config.data.seed,
+        )
+    except (DataUnavailableError, OSError, ImportError, ValueError) as error:
+        raise ConfigError(f"{config.title}: data: {error}") from None
     trainer = None
     for job in program:
         messages.put((str(job), "compiling", 0.0))
@@ -150,7 +150,7 @@ def _run_program(program: list[Job], folder: Path, command: str, messages) -> No
             text = f"MSE {evaluation.mse:.4f}"
             messages.put((str(job), text, evaluation.cost / job.config.budget))
 
-        run = trainer.run(job.scheme, job.seed, progress)
+        run = trainer.run(job.config, job.scheme, job.seed, progress)
         save_run(folder, job.settings, run, digits.source, command)
         messages.put((str(job), f"MSE {run.history[-1].mse:.4f}", None))
 
@@ -165,36 +165,27 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _report(progress: Progress, messages, runs: int, futures) -> None:
-    """Show the workers' messages until every run is done or a worker has failed."""
+def _report(progress: Progress, messages, futures) -> None:
+    """Show the workers' messages until all are done, or one has failed."""
     bars = {}
-    while runs and not any(future.done() and future.exception() for future in futures):
-        if messages.empty():
-            if all(future.done() for future in futures) and messages.empty():
-                return
-            _wait(futures)
-            continue
-        name, state, share = messages.get()
-        if name not in bars:
-            bars[name] = progress.add_task(name, total=1.0, state=state)
-        done = share is None
-        progress.update(bars[name], state=state, completed=1.0 if done else share)
-        if done:
-            progress.stop_task(bars[name])
-            runs -= 1
-            if not progress.console.is_terminal:
+    running = set(futures)
+    while running or not messages.empty():
+        while not messages.empty():
+            name, state, share = messages.get()
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=1.0, state=state)
+            done = share is None
+            progress.update(bars[name], state=state, completed=1.0 if done else share)
+            if done:
+                progress.stop_task(bars[name])
+            if done and not progress.console.is_terminal:
                 progress.console.print(f"finished: {name}: {state}")
+        finished, running = wait(running, timeout=0.2)
+        for future in finished:
+            future.result()  # raises what the worker raised
 
 
-def _wait(futures) -> None:
-    from concurrent.futures import wait
-
-    wait(futures, timeout=0.2)
-
-
-def collect(
-    config: Config, folders: Sequence[Path]
-) -> list[tuple[Scheme, list[RunFile]]]:
+def collect(config: Config, folder: Path) -> list[tuple[Scheme, list[RunFile]]]:
     """The finished runs of a config, by scheme, in the config's order of seeds."""
     return [
         (
@@ -202,7 +193,7 @@ def collect(
             [
                 run
                 for seed in config.seeds
-                if (run := find_run(folders, settings(config, scheme, seed)))
+                if (run := find_run(folder, settings(config, scheme, seed)))
             ],
         )
         for scheme in config.schemes

@@ -132,23 +132,20 @@ def load_run(path: Path) -> RunFile:
     return record
 
 
-def find_run(folders: list[Path], values: dict[str, Any]) -> RunFile | None:
-    """The finished run with these settings, from the first folder that has one.
+def find_run(folder: Path, values: dict[str, Any]) -> RunFile | None:
+    """The finished run with these settings, if the folder has one.
 
     A damaged file is reported on the screen and counts as missing.
     """
-    for folder in folders:
-        path = folder / file_name(values)
-        if not path.exists():
-            continue
-        try:
-            record = load_run(path)
-        except RunFileError as error:
-            print(f"skipped: {error}")
-            continue
-        if record.settings == json.loads(json.dumps(values)):
-            return record
-    return None
+    path = folder / file_name(values)
+    if not path.exists():
+        return None
+    try:
+        record = load_run(path)
+    except RunFileError as error:
+        print(f"skipped: {error}")
+        return None
+    return record if record.settings == json.loads(json.dumps(values)) else None
 
 
 def provenance(command: str) -> dict[str, Any]:

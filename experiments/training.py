@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -135,10 +135,17 @@ class Trainer:
         self._fit([every_level], lambda seconds: self._mse(), seed=0)
         self.compile_seconds = time.perf_counter() - began
 
-    def run(self, scheme: Scheme, seed: int, progress=lambda evaluation: None) -> Run:
+    def run(
+        self,
+        config: Config,
+        scheme: Scheme,
+        seed: int,
+        progress: Callable[[Evaluation], None] = lambda evaluation: None,
+    ) -> Run:
         """Train from fresh weights to the config's budget.
 
         Args:
+            config: One with this trainer's data and network.
             scheme: One with this trainer's depth and optimizer.
             seed: Of the weights and of the order of the images.
             progress: Called with every `Evaluation` as it is made.
@@ -151,7 +158,7 @@ class Trainer:
         for variable, start in pairs:
             variable.assign(start)
 
-        config, hierarchy = self.config, self.model.hierarchy
+        hierarchy = self.model.hierarchy
         history: list[Evaluation] = []
 
         def evaluate(seconds):

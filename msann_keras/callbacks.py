@@ -18,7 +18,7 @@ class CycleSchedule(keras.callbacks.Callback):
 
     Adds to the logs, and so to the history: `level`, the last one trained; `cost`, C(t)
     of section 4.1 since the schedule began; `seconds`, time in `fit` without
-    validation.
+    validation. Callbacks that write logs, such as `CSVLogger`, come after it.
 
     The schedule begins anew with every `fit`, unless `resume` is set: then it goes on
     at the batch where the model stands, also one that was saved and loaded.
@@ -77,14 +77,15 @@ class CycleSchedule(keras.callbacks.Callback):
                 "`schedule` must be a Schedule, such as "
                 f"`msann_keras.schedules.f_cycle(depth=4)`. Received: {schedule!r}"
             )
-        if not isinstance(smoothing_steps, Sequence):
-            gamma_cycle(depth=1, **self._cycle)  # refuse bad parameters at once
-        self.schedule = schedule
+        # Refuse bad parameters at once; the model's depth is known when it trains.
+        levels = len(smoothing_steps) if isinstance(smoothing_steps, Sequence) else 2
+        gamma_cycle(max(levels - 1, 0), **self._cycle)
+        self._given = self.schedule = schedule
         self.resume = resume
         self._testing = 0.0
 
     def on_train_begin(self, logs=None):
-        """Find the model's place in the schedule."""
+        """Make the schedule for the model."""
         if not isinstance(self.model, MultilevelModel):
             raise TypeError(
                 "CycleSchedule needs a MultilevelModel, which "
@@ -92,18 +93,23 @@ class CycleSchedule(keras.callbacks.Callback):
                 f"Received: {type(self.model).__name__}"
             )
         depth = self.model.depth
-        if self._cycle or self.schedule is None:
-            self.schedule = gamma_cycle(depth, **self._cycle)
+        self.schedule = self._given or gamma_cycle(depth, **self._cycle)
         if self.schedule.depth > depth:
             raise ValueError(
                 f"The schedule goes down to level {self.schedule.depth}, but the "
                 f"model's `depth` is {depth}."
             )
-        if not self.resume:
-            unwrapped(self.model.optimizer).reset_progress()
-        self._position = self.model.progress.position
+        self._placed = False
         self._shares = self.model.hierarchy.shares
         self._began, self._testing = time.perf_counter(), 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Find the model's place in the schedule."""
+        # Not when training begins, where BackupAndRestore may restore it after us.
+        if not (self._placed or self.resume):
+            unwrapped(self.model.optimizer).reset_progress()
+        self._placed = True
+        self._position = self.model.progress.position
 
     def on_train_batch_begin(self, batch, logs=None):
         """Tell the model the visits of its next call."""

@@ -102,6 +102,7 @@ def multilevel(
     graph = functional(model)
     survey = _survey(graph)
     topologies = _topologies(survey, topology)
+    _check_depth(depth, topologies)
 
     def convert(layer):
         if type(layer) is not keras.layers.Dense:
@@ -127,23 +128,27 @@ def multilevel(
 
 
 class _Survey(NamedTuple):
-    """The spaces of a model by name: "input", or the layer that makes the space."""
+    """The spaces of a model by name: "input", or the layer that makes the space.
+
+    Only those that a Dense layer reads or makes.
+    """
 
     sizes: dict[str, int]
     sources: dict[str, str]  # of each Dense layer: the space that it reads
-    inputs: set[str]
+    inputs: set[str]  # no Dense layer comes before
     outputs: set[str]
 
 
 def _survey(model: keras.Model) -> _Survey:
     """Walk the model's graph, naming spaces and refusing what cannot be converted."""
     sizes, sources, space_of, seen = {}, {}, {}, []
-    inputs = {"input"} if len(model.inputs) == 1 else {x.name for x in model.inputs}
+    single = len(model.inputs) == 1
+    inputs = {"input"} if single else {x.name for x in model.inputs}
 
     def space(tensor):
         name = space_of.get(id(tensor))
         if name is None:
-            name = "input" if len(inputs) == 1 else tensor.name
+            name = "input" if single else tensor.name
         sizes[name] = tensor.shape[-1]
         return name
 
@@ -156,8 +161,11 @@ def _survey(model: keras.Model) -> _Survey:
             if source != spaces[0]:
                 _refuse(layer, f"it reads two spaces, {source!r} and {spaces[0]!r}")
         outputs = layer(*args, **kwargs)
-        pointwise = isinstance(layer, POINTWISE)
-        space_of[id(outputs)] = spaces[0] if pointwise else layer.name
+        same = [s for s in spaces if sizes[s] == outputs.shape[-1]]
+        pointwise = isinstance(layer, POINTWISE) and same
+        name = space_of[id(outputs)] = same[0] if pointwise else layer.name
+        if layer.name not in sources and inputs.issuperset(spaces):
+            inputs.add(name)
         seen.append(outputs)  # keeps ids from being used again
         space(outputs)
         return outputs
@@ -168,7 +176,10 @@ def _survey(model: keras.Model) -> _Survey:
             "`model` must have at least one Dense layer. Received: the layers "
             f"{[layer.name for layer in model.layers]}"
         )
-    return _Survey(sizes, sources, inputs, {space(x) for x in clone.outputs})
+    outputs = {space(x) for x in clone.outputs}
+    used = {*sources, *sources.values()}
+    sizes = {name: size for name, size in sizes.items() if name in used}
+    return _Survey(sizes, sources, inputs & used, outputs & used)
 
 
 def _topologies(survey: _Survey, topology: TopologyLike) -> dict[str, Topology]:
@@ -183,10 +194,12 @@ def _topologies(survey: _Survey, topology: TopologyLike) -> dict[str, Topology]:
 
     def asked_for(name, size):
         wish = named.get(name, general)
-        if callable(wish) and not isinstance(wish, Topology):
+        if name not in named and isinstance(wish, Topology) and wish.size != size:
+            wish = None
+        if callable(wish):
             wish = wish(size)
-        fits = name in named or not isinstance(wish, Topology) or wish.size == size
-        return resolve(wish if fits else None, size, "topology")
+        argument = f"topology[{name!r}]" if name in named else "topology"
+        return resolve(wish, size, argument)
 
     result = {
         name: asked_for(name, size)
@@ -205,6 +218,17 @@ def _topologies(survey: _Survey, topology: TopologyLike) -> dict[str, Topology]:
             f"{survey.sizes}. Received: topology={topology!r} of size {topology.size}"
         )
     return result
+
+
+def _check_depth(depth: int, topologies: dict[str, Topology]) -> None:
+    name, smallest = min(topologies.items(), key=lambda item: item[1].max_depth)
+    is_integer = isinstance(depth, int) and not isinstance(depth, bool)
+    if not is_integer or not 0 <= depth <= smallest.max_depth:
+        raise ValueError(
+            f"`depth` must be an integer, at least 0 and at most {smallest.max_depth}: "
+            f"deeper, the space {name!r}, {smallest!r}, would have less than one node. "
+            f"Received: depth={depth!r}"
+        )
 
 
 def _drawn_for(topology: Topology, number: int) -> Topology:

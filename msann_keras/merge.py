@@ -19,6 +19,9 @@ def merge(model: keras.Model, name: str | None = None) -> keras.Model:
     def convert(layer):
         if isinstance(layer, MultilevelDense):
             return keras.layers.Dense.from_config(shared_config(layer))
+        if isinstance(layer, keras.Model):
+            return merge(layer)
+        _refuse_hidden(layer)
         return type(layer).from_config(layer.get_config())
 
     clone = keras.models.clone_model(graph, clone_function=convert)
@@ -27,9 +30,20 @@ def merge(model: keras.Model, name: str | None = None) -> keras.Model:
         if isinstance(layer, MultilevelDense):
             theta = [x for x in layer.theta() if x is not None]
             plain.get_layer(layer.name).set_weights(theta)
-        elif layer.weights:
+        elif layer.weights and not isinstance(layer, keras.Model):
             plain.get_layer(layer.name).set_weights(layer.get_weights())
     return plain
+
+
+def _refuse_hidden(layer) -> None:
+    parts = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
+    for part in parts:
+        if isinstance(part, MultilevelDense):
+            raise ValueError(
+                f"The {type(layer).__name__} layer {layer.name!r} cannot be merged, it "
+                f"holds the multilevel {part.name!r}. Put that layer into the model "
+                "itself; it takes inputs of any rank."
+            )
 
 
 def functional(model: keras.Model) -> keras.Model:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.models.functional import Functional
 
 from msann_keras.layers import MultilevelDense, at_level
 from msann_keras.merge import merge
@@ -45,11 +46,18 @@ class MultilevelModel(keras.Model):
     """
 
     def __init__(self, *args, **kwargs):
+        if len(args) == 2 or "outputs" in kwargs:  # as Keras tells them apart
+            self.__class__ = _functional(type(self))
         super().__init__(*args, **kwargs)
         self._level = EVERY_LEVEL
         self._training_level = EVERY_LEVEL
         #: The visits of the next call of `train_function`, for `CycleSchedule` to set.
         self.visits: tuple[Visit, ...] | None = None
+
+    def __reduce__(self):
+        # Pickle finds classes by name, and would not find what `_functional` makes.
+        _, *rest = super().__reduce__()
+        return (MultilevelModel._unpickle_model, *rest)
 
     @property
     def multilevel_layers(self) -> list[MultilevelDense]:
@@ -75,6 +83,7 @@ class MultilevelModel(keras.Model):
     def hierarchy(self) -> Hierarchy:
         """Sizes, parameters and costs of the levels; prints as a table."""
         layers = self.multilevel_layers
+        self._check_built()
         ordinary = [v for v in self.trainable_weights if not hasattr(v, "level")]
         return Hierarchy(
             [Weight(x.name, x.input_chain, x.output_chain, x.use_bias) for x in layers],
@@ -88,7 +97,8 @@ class MultilevelModel(keras.Model):
 
     @level.setter
     def level(self, level: int):
-        if level not in range(EVERY_LEVEL, self.depth + 1):
+        levels = range(EVERY_LEVEL, self.depth + 1)
+        if isinstance(level, bool | float) or level not in levels:
             raise ValueError(
                 f"`level` must be in 0 .. {self.depth}, or EVERY_LEVEL = {EVERY_LEVEL}."
                 f" Received: level={level!r}"
@@ -123,11 +133,12 @@ class MultilevelModel(keras.Model):
 
     def compile(self, optimizer="rmsprop", *args, **kwargs):
         """As `keras.Model.compile`, with one copy of `optimizer` for each level."""
-        if tf.distribute.has_strategy():
-            raise ValueError(
-                "MultilevelModel does not train under a tf.distribute strategy. "
-                f"Received: {tf.distribute.get_strategy()!r}"
-            )
+        with self.distribute_strategy.scope():  # the model's own, or the current one
+            if tf.distribute.has_strategy():
+                raise ValueError(
+                    "MultilevelModel does not train under a tf.distribute strategy. "
+                    f"Received: {self.distribute_strategy!r}"
+                )
         depth = self.depth
         if not isinstance(unwrapped(optimizer), MultilevelOptimizer):
             optimizer = MultilevelOptimizer(optimizer, depth)
@@ -143,6 +154,12 @@ class MultilevelModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
+
+    def load_weights(self, *args, **kwargs):
+        """As `keras.Model.load_weights`, the optimizers' slots included."""
+        if self.compiled and self.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().load_weights(*args, **kwargs)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """As `keras.Model.fit`. Ends with `level` as it was, whatever happens.
@@ -162,14 +179,17 @@ class MultilevelModel(keras.Model):
         """Forget the compiled steps if need be; each is traced when first used."""
         if self.train_function is not None and not force:
             return
-        if not self.built:
-            raise ValueError(
-                f"The model {self.name!r} must be built before it trains, so that each "
-                "level's optimizer can see its variables: call it on a batch first."
-            )
+        self._check_built()
         self.optimizer.build(self.trainable_variables)
         self._level_functions = {}
         self.train_function = self._train
+
+    def _check_built(self):
+        if not self.built:
+            raise ValueError(
+                f"The model {self.name!r} must be built first, so that each level's "
+                "variables are known: call it on a batch."
+            )
 
     def _train(self, iterator):
         """Make the next visits; the logs of the last batch."""
@@ -222,7 +242,8 @@ class MultilevelModel(keras.Model):
         """One batch: `train_step`, with `level` as all that trains."""
         with self._training_at(level, frozen):
             logs = self.train_step(data)
-            unwrapped(self.optimizer).count(tf.shape(keras.tree.flatten(data)[0])[0])
+            arrays = (x for x in keras.tree.flatten(data) if x is not None)
+            unwrapped(self.optimizer).count(tf.shape(next(arrays))[0])
         return logs
 
     @staticmethod
@@ -259,6 +280,23 @@ class MultilevelModel(keras.Model):
                 yield
             finally:
                 self._training_level = optimizer.level = EVERY_LEVEL
+
+
+@cache
+def _functional(cls):
+    """`cls` for functional models.
+
+    Left alone, Keras would change the bases of `cls` itself, and from the first
+    functional model on nobody could subclass `MultilevelModel` any more.
+    """
+    if issubclass(cls, Functional):
+        return cls
+    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    result = type(cls.__name__, (cls, Functional), names | {"__doc__": cls.__doc__})
+    package, separator, name = keras.saving.get_registered_name(cls).rpartition(">")
+    if separator:  # a saved model is revived as what it was
+        keras.saving.register_keras_serializable(package, name)(result)
+    return result
 
 
 def _without_optionals(data):

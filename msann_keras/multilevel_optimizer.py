@@ -162,7 +162,9 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             store[str(i)] = ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
-        """Read the step count and the progress."""
+        """Read the step count and the progress; a file of weights alone has none."""
+        if not store.keys():
+            return
         for i, variable in enumerate(self._variables):
             variable.assign(store[str(i)])
 

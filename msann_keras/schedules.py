@@ -162,17 +162,13 @@ def gamma_cycle(
         )
     script = variant == "script"
 
-    def visits(level: int) -> Iterable[Visit]:
-        yield Visit(level, steps[level])
-        if level < depth:
-            for _ in range(gamma):
-                yield from visits(level + 1)
-                yield Visit(level, steps[level])
-        if script:
-            yield Visit(level, steps[level])
-
+    # Algorithm 3.1 from the bottom up: what MsANNCycle(level) visits.
+    cycle: list[Visit] = []
+    for level in reversed(range(depth + 1)):
+        own = [Visit(level, steps[level])]
+        cycle = own + gamma * (cycle + own if cycle else []) + script * own
     start = [Visit(level, 1) for level in reversed(range(depth + 1))] if script else []
-    return Schedule(tuple(visits(0)), tuple(start))
+    return Schedule(tuple(cycle), tuple(start))
 
 
 def f_cycle(depth: int, smoothing_steps: int | Sequence[int] = 1) -> Schedule:
@@ -185,14 +181,13 @@ def f_cycle(depth: int, smoothing_steps: int | Sequence[int] = 1) -> Schedule:
     """
     steps = _steps_by_level(depth, smoothing_steps)
 
-    def visits(level: int, kind: str) -> Iterable[Visit]:
-        yield Visit(level, steps[level])
-        if level < depth:
-            for inner in ("F", "V") if kind == "F" else ("V",):
-                yield from visits(level + 1, inner)
-                yield Visit(level, steps[level])
-
-    return Schedule(tuple(visits(0, "F")))
+    f_visits: list[Visit] = []
+    v_visits: list[Visit] = []
+    for level in reversed(range(depth + 1)):
+        own = [Visit(level, steps[level])]
+        f_visits = own + (f_visits + own + v_visits + own if level < depth else [])
+        v_visits = own + (v_visits + own if level < depth else [])
+    return Schedule(tuple(f_visits))
 
 
 def full_multigrid(

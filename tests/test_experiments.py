@@ -103,6 +103,14 @@ def test_a_bad_config_ends_the_command_before_anything_runs(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+def test_missing_data_end_the_command_with_one_line(tmp_path, capsys):
+    data = {"source": "idx", "folder": str(tmp_path / "none"), "seed": 1}
+    path = written(tmp_path, {"data": data})
+    assert main([str(path), "--runs", str(tmp_path / "runs"), "--workers", "1"]) == 2
+    out = capsys.readouterr().out
+    assert "data:" in out and "none" in out and "Traceback" not in out
+
+
 # Stages
 
 CYCLES = [
@@ -165,16 +173,16 @@ def test_a_run_file_brings_back_the_run_and_its_provenance(tmp_path, config):
     assert record.provenance["command"] == "make test"
     assert {"keras", "tensorflow", "numpy"} <= set(record.provenance["versions"])
     assert not list(tmp_path.glob("*.part"))
-    assert find_run([tmp_path / "none", tmp_path], values) == record
+    assert find_run(tmp_path, values) == record
 
 
 def test_other_settings_are_another_run(tmp_path, config):
     values, path = saved(tmp_path, config)
-    assert find_run([tmp_path], values | {"seed": 5}) is None
+    assert find_run(tmp_path, values | {"seed": 5}) is None
     # The name does not tell batch sizes apart; the settings inside do.
     other = values | {"batch_size": 64}
     assert file_name(other) == path.name
-    assert find_run([tmp_path], other) is None
+    assert find_run(tmp_path, other) is None
 
 
 @pytest.mark.parametrize(
@@ -188,7 +196,7 @@ def test_damaged_run_files_are_named_and_count_as_missing(
     path.write_text(text)
     with pytest.raises(RunFileError, match=message):
         load_run(path)
-    assert find_run([tmp_path], values) is None
+    assert find_run(tmp_path, values) is None
     assert path.name in capsys.readouterr().out.replace("\n", "")
 
 
@@ -259,13 +267,13 @@ def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
         tmp_path,
         {
             "image_size": 8,
-            "hidden": [16, 8, 16],
+            "hidden": [8],
             "budget": 2560,
             "evaluate_every": 640,
             "schemes": [
                 {"label": "default", "learning_rate": 0.0005},
-                {"label": "V", "depth": 2, "smoothing_steps": 2},
-                {"label": "W", "depth": 2, "gamma": 2},
+                {"label": "V", "depth": 1, "smoothing_steps": 2},
+                {"label": "W", "depth": 1, "gamma": 2},
             ],
         },
     )

@@ -167,10 +167,10 @@ class Averages(Prolongation):
     def __init__(self, size):
         self.shape = (size, 1)
 
-    def prolong(self, x, axis=-1, xp=np):
+    def _prolong(self, x, axis, xp):
         return xp.repeat(x, self.shape[0], axis=axis) / self.shape[0] ** 0.5
 
-    def restrict(self, x, axis=-1, xp=np):
+    def _restrict(self, x, axis, xp):
         return xp.sum(x, axis=axis, keepdims=True) / self.shape[0] ** 0.5
 
 

@@ -23,17 +23,38 @@ ORTHONORMAL_TOLERANCE = 1e-6
 
 
 class Prolongation(ABC):
-    """P of shape `(fine, coarse)` with orthonormal columns."""
+    """P of shape `(fine, coarse)` with orthonormal columns.
+
+    A subclass sets `shape` and defines `_prolong` and `_restrict`, as one of SciPy's
+    `LinearOperator` defines `_matvec` and `_rmatvec`.
+    """
 
     shape: tuple[int, int]
 
-    @abstractmethod
     def prolong(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
         """P applied along `axis`, whose size goes from `coarse` to `fine`."""
+        return self._prolong(x, self._checked(x, axis, 1, xp), xp)
 
-    @abstractmethod
     def restrict(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
         """P^T applied along `axis`, whose size goes from `fine` to `coarse`."""
+        return self._restrict(x, self._checked(x, axis, 0, xp), xp)
+
+    @abstractmethod
+    def _prolong(self, x, axis, xp):
+        """`prolong` along a non-negative axis of the right size."""
+
+    @abstractmethod
+    def _restrict(self, x, axis, xp):
+        """`restrict` along a non-negative axis of the right size."""
+
+    def _checked(self, x, axis, side, xp):
+        shape = xp.shape(x)
+        if shape[axis] != self.shape[side]:
+            raise ValueError(
+                f"{self!r} applies along an axis of {self.shape[side]} entries. "
+                f"Received: shape {tuple(shape)} and axis={axis}"
+            )
+        return axis % len(shape)
 
     def matrix(self) -> np.ndarray:
         """P as a dense float64 array, for looking at and for tests."""
@@ -49,11 +70,10 @@ class Identity(Prolongation):
     def __init__(self, size: int):
         self.shape = (size, size)
 
-    def prolong(self, x, axis=-1, xp=np):
-        """`x` itself."""
+    def _prolong(self, x, axis, xp):
         return x
 
-    restrict = prolong
+    _restrict = _prolong
 
 
 class Aggregation(Prolongation):
@@ -126,12 +146,11 @@ class Aggregation(Prolongation):
             self._members[labels[order], slot] = order
             self._member_weights[labels[order], slot] = weights[order]
 
-    def prolong(self, x, axis=-1, xp=np):
-        """Each fine node gets its coarse node's value times its weight."""
+    def _prolong(self, x, axis, xp):
         if not self._blocked:
             # Counted from the end: TensorFlow makes the gradient along "axis 0" a list
             # of rows, and optimizers are wrong about rows that it lists twice.
-            axis = axis % len(xp.shape(x)) - len(xp.shape(x))
+            axis -= len(xp.shape(x))
             x = xp.take(x, self.labels, axis=axis)
             return _scaled(x, self.weights, axis, xp)
         fine, coarse = self.shape
@@ -140,10 +159,8 @@ class Aggregation(Prolongation):
             x = _leading(x, fine, axis)
         return _scaled(x, self.weights, axis, xp)
 
-    def restrict(self, x, axis=-1, xp=np):
-        """Each coarse node gets the weighted sum over its fine nodes."""
+    def _restrict(self, x, axis, xp):
         fine, coarse = self.shape
-        axis %= len(xp.shape(x))
         if self._blocked:
             x = _scaled(x, self.weights, axis, xp)
             if missing := coarse * self._block - fine:
@@ -172,17 +189,14 @@ class Kronecker(Prolongation):
             math.prod(factor.shape[side] for factor in factors) for side in (0, 1)
         )
 
-    def prolong(self, x, axis=-1, xp=np):
-        """Prolong along each axis of the grid in turn."""
+    def _prolong(self, x, axis, xp):
         return self._along_axes("prolong", x, axis, xp)
 
-    def restrict(self, x, axis=-1, xp=np):
-        """Restrict along each axis of the grid in turn."""
+    def _restrict(self, x, axis, xp):
         return self._along_axes("restrict", x, axis, xp)
 
     def _along_axes(self, method, x, axis, xp):
         before, after = (1, 0) if method == "prolong" else (0, 1)
-        axis %= len(xp.shape(x))
         x = _split(x, axis, [factor.shape[before] for factor in self.factors], xp)
         # Backwards: prolonging the innermost axis first moves the least memory.
         for i, factor in reversed(list(enumerate(self.factors))):
@@ -242,12 +256,10 @@ class Matrix(Prolongation):
         """The matrix itself."""
         return self._matrix
 
-    def prolong(self, x, axis=-1, xp=np):
-        """P x along `axis`."""
+    def _prolong(self, x, axis, xp):
         return self._matmul(self._matrix.T, x, axis, xp)
 
-    def restrict(self, x, axis=-1, xp=np):
-        """P^T x along `axis`."""
+    def _restrict(self, x, axis, xp):
         return self._matmul(self._matrix, x, axis, xp)
 
     def _matmul(self, matrix, x, axis, xp):

@@ -18,8 +18,8 @@ install: $(INSTALLED) ## Create .venv with the library, experiments and tools
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet --editable '.[experiments,dev]'
+	$(VENV)/bin/python -m pip install --quiet --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[experiments,dev]'
 	@touch $@
 
 test: install ## Run the tests and doctests, without the slow ones
@@ -35,7 +35,7 @@ lint: install ## Check style and formatting
 format: install ## Format the code
 	$(VENV)/bin/ruff format .
 
-experiment-mnist: install ## Train on real digits: Table 3 and Figure 6 (12 minutes)
+experiment-mnist: install ## Train on real digits: Table 3 and Figure 6
 	$(RUN) -m experiments $(MNIST)
 
 experiment-mnist-quick: install ## The same path through the code, with a tiny budget

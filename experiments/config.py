@@ -34,7 +34,11 @@ class Data(_Checked):
 
 
 class Scheme(_Checked):
-    """One way to train: a cycle on a hierarchy, or the default (`depth: 0`)."""
+    """One way to train: a cycle on a hierarchy, or the default (`depth: 0`).
+
+    A `published` scheme takes too long to make again each time: its runs are the
+    committed ones in results/, where there are such.
+    """
 
     label: str
     depth: Annotated[int, Field(ge=0)] = 0
@@ -42,6 +46,7 @@ class Scheme(_Checked):
     smoothing_steps: Annotated[int, Field(ge=1)] = 1
     optimizer: Literal["tf1_rmsprop", "adam"] = "tf1_rmsprop"
     learning_rate: Positive = 5e-4
+    published: bool = False
 
     @model_validator(mode="after")
     def _cycle_exists(self):

@@ -84,7 +84,7 @@ def execute(
     """
     missing = []
     for job in jobs(configs):
-        if find_run(folder, job.settings):
+        if find_run(folder, job.settings, job.scheme.published):
             console.print(f"reused: {job} is finished already")
         else:
             missing.append(job)
@@ -193,7 +193,11 @@ def collect(config: Config, folder: Path) -> list[tuple[Scheme, list[RunFile]]]:
             [
                 run
                 for seed in config.seeds
-                if (run := find_run(folder, settings(config, scheme, seed)))
+                if (
+                    run := find_run(
+                        folder, settings(config, scheme, seed), scheme.published
+                    )
+                )
             ],
         )
         for scheme in config.schemes

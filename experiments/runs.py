@@ -19,6 +19,8 @@ from experiments.training import Evaluation, Run
 
 #: Changes when old run files can no longer be read.
 FORMAT = 1
+#: The committed runs.
+RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
 class RunFileError(ValueError):
@@ -132,14 +134,17 @@ def load_run(path: Path) -> RunFile:
     return record
 
 
-def find_run(folder: Path, values: dict[str, Any]) -> RunFile | None:
+def find_run(
+    folder: Path, values: dict[str, Any], published: bool = False
+) -> RunFile | None:
     """The finished run with these settings, if the folder has one.
 
-    A damaged file is reported on the screen and counts as missing.
+    With `published`, one of the committed runs will do. A damaged file is reported on
+    the screen and counts as missing.
     """
     path = folder / file_name(values)
     if not path.exists():
-        return None
+        return find_run(RESULTS, values) if published else None
     try:
         record = load_run(path)
     except RunFileError as error:

@@ -51,7 +51,7 @@ def table(config: Config, results: Sequence[tuple[Scheme, list[RunFile]]]) -> Ta
             else ""
         )
         out.add_row(
-            scheme.label,
+            scheme.label + scheme.published * " (from results/)",
             cycle,
             described(scheme),
             across([final_mse(run) for run in runs], ".3e"),

@@ -250,14 +250,18 @@ class MultilevelModel(keras.Model):
     def _visit(merge, step, iterator, steps):
         """Up to `steps` batches; how many there were, and the logs of the last."""
         frozen = merge()
-        logs = step(frozen, _without_optionals(iterator.get_next()))
-        batches = 1
-        while batches < steps:
-            data = iterator.get_next_as_optional()
-            if not data.has_value():
-                break
-            logs = step(frozen, _without_optionals(data.get_value()))
+        data = iterator.get_next()
+        batches, more = tf.constant(0), tf.constant(True)
+        while more:
+            # The only call of `step`: a second one would be compiled a second time.
+            logs = step(frozen, _without_optionals(data))
             batches += 1
+            more = batches < steps
+            if more:
+                following = iterator.get_next_as_optional()
+                more = following.has_value()
+                if more:
+                    data = following.get_value()
         return batches, logs
 
     @staticmethod

@@ -103,7 +103,7 @@ class Config(_Checked):
 
     def quickly(self) -> Config:
         """The quick variant, with one seed."""
-        steps = {"smoothing_steps": self.quick.smoothing_steps}
+        steps = {"smoothing_steps": self.quick.smoothing_steps, "published": False}
         return self.model_copy(
             update={
                 "budget": self.quick.budget,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from experiments.config import Config, Published, Scheme
+from experiments.config import Config, Scheme
 from experiments.runs import RunFile
 from msann_keras.cost import NOT_REACHED, cost_to_fraction
 
@@ -62,13 +62,12 @@ def table(config: Config, results: Sequence[tuple[Scheme, list[RunFile]]]) -> Ta
             across([run.history[-1].seconds for run in runs], ".1f"),
         )
     out.add_section()
-    for column in ("best", "worst", "default"):
-        cell = config.published.get(column, Published())
+    for column, cell in config.published.items():
         out.add_row(
             f"paper: {column}",
             "",
             "RMSProp 0.0005",
-            _published(cell.final_mse),
+            "" if cell.final_mse is None else f"{cell.final_mse:.3e}",
             _published(cell.cost_to_tenth),
         )
     return out

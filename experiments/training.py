@@ -16,7 +16,7 @@ from msann_keras.cost import shares
 
 
 class Evaluation(NamedTuple):
-    """The state of a run at one moment, always after smoothing at level 0.
+    """The state of a run: before training, or after smoothing at level 0.
 
     Attributes:
         cost: C(t), section 4.1.

@@ -17,8 +17,9 @@ class CycleSchedule(keras.callbacks.Callback):
     """Train a `MultilevelModel` in multigrid cycles (Algorithm 3.1).
 
     Adds to the logs, and so to the history: `level`, the last one trained; `cost`, C(t)
-    of section 4.1 since the schedule began; `seconds`, time in `fit` without
-    validation. Callbacks that write logs, such as `CSVLogger`, come after it.
+    of section 4.1 since the schedule began; `seconds`, time since this `fit` began,
+    compiling included and validation not. Callbacks that write logs, such as
+    `CSVLogger`, come after it.
 
     The schedule begins anew with every `fit`, unless `resume` is set: then it goes on
     at the batch where the model stands, also one that was saved and loaded.

@@ -300,6 +300,7 @@ def _restricted_matmul(x, kernel, theta, P, Q):
     The kernel holds P theta Q^T already. To let autodiff find that out would cost the
     product a second time, or the whole fine gradient; (3.13) says it in one line:
     dE/dtheta = Res(dE/dTheta) = P^T x^T delta Q = (x P)^T (delta Q).
+    First derivatives only: the gradient is not itself a function of theta.
     """
 
     @ops.custom_gradient

@@ -36,6 +36,11 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     go with `level`. The learning rate reads as level 0's and sets every level's, so
     that `LearningRateScheduler` and `ReduceLROnPlateau` reach them all.
 
+    Each copy counts its own steps, so a `LearningRateSchedule` advances only while its
+    level trains, and `global_clipnorm` is the norm of one level's gradients, also when
+    every level trains. Copies are made from the config: what was set by a method
+    (`exclude_from_weight_decay`) is lost; call it on each of `levels`.
+
     Args:
         optimizer: What to copy: a Keras optimizer, its name or config.
         depth: L; there are L + 1 copies.

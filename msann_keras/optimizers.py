@@ -8,12 +8,12 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("msann_keras")
 class TF1RMSprop(keras.optimizers.Optimizer):
-    """RMSProp of TensorFlow 1, with which the paper's tables were made.
+    """RMSProp of TensorFlow 1, the one that the authors' script uses.
 
     The mean square s starts at one and epsilon stands inside the root:
     `s <- rho s + (1 - rho) g^2`, `variable <- variable - rate g / sqrt(s + epsilon)`.
-    (Keras 3 starts s at zero and has epsilon = 1e-7 outside: its first steps on
-    gradients near 1e-4 are some 3,000 times larger.)
+    (Keras 3 starts s at zero and has epsilon = 1e-7: its first steps on gradients near
+    1e-4 are some 3,000 times larger.)
 
     Args:
         learning_rate: Float or a `keras.optimizers.schedules.LearningRateSchedule`;

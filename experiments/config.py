@@ -36,7 +36,7 @@ class Data(_Checked):
 class Scheme(_Checked):
     """One way to train: a cycle on a hierarchy, or the default (`depth: 0`).
 
-    A `published` scheme takes too long to make again each time: its runs are the
+    A `committed` scheme takes too long to make again each time: its runs are the
     committed ones in results/, where there are such.
     """
 
@@ -46,7 +46,7 @@ class Scheme(_Checked):
     smoothing_steps: Annotated[int, Field(ge=1)] = 1
     optimizer: Literal["tf1_rmsprop", "adam"] = "tf1_rmsprop"
     learning_rate: Positive = 5e-4
-    published: bool = False
+    committed: bool = False
 
     @model_validator(mode="after")
     def _cycle_exists(self):
@@ -103,7 +103,7 @@ class Config(_Checked):
 
     def quickly(self) -> Config:
         """The quick variant, with one seed."""
-        steps = {"smoothing_steps": self.quick.smoothing_steps, "published": False}
+        steps = {"smoothing_steps": self.quick.smoothing_steps, "committed": False}
         return self.model_copy(
             update={
                 "budget": self.quick.budget,

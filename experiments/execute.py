@@ -84,7 +84,7 @@ def execute(
     """
     missing = []
     for job in jobs(configs):
-        if find_run(folder, job.settings, job.scheme.published):
+        if find_run(folder, job.settings, job.scheme.committed):
             console.print(f"reused: {job} is finished already")
         else:
             missing.append(job)
@@ -195,7 +195,7 @@ def collect(config: Config, folder: Path) -> list[tuple[Scheme, list[RunFile]]]:
                 for seed in config.seeds
                 if (
                     run := find_run(
-                        folder, settings(config, scheme, seed), scheme.published
+                        folder, settings(config, scheme, seed), scheme.committed
                     )
                 )
             ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -12,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from experiments.config import Config, Scheme
 from experiments.training import Evaluation, Run
@@ -78,11 +79,11 @@ def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
 
 
 def file_name(values: dict[str, Any]) -> str:
-    """A name that a person can read; the settings inside are what counts.
+    """A name that a person can read, with a digest of all the settings at its end.
 
     >>> file_name({"depth": 0, "optimizer": "adam", "learning_rate": 0.002, "seed": 7,
     ...            "budget": 256000.0})
-    'default-adam-0.002-C256000-seed7.json'
+    'default-adam-0.002-C256000-seed7-f7f30503.json'
     """
     scheme = "default"
     if values["depth"]:
@@ -90,7 +91,9 @@ def file_name(values: dict[str, Any]) -> str:
             **values
         )
     rate = f"{values['optimizer']}-{values['learning_rate']:g}"
-    return f"{scheme}-{rate}-C{values['budget']:.0f}-seed{values['seed']}.json"
+    text = json.dumps(values, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{scheme}-{rate}-C{values['budget']:.0f}-seed{values['seed']}-{digest}.json"
 
 
 def save_run(
@@ -123,28 +126,28 @@ def load_run(path: Path) -> RunFile:
         RunFileError: Damaged, incomplete, or of another format; the file is named.
     """
     try:
-        record = RunFile.model_validate_json(path.read_bytes())
-    except (ValidationError, ValueError) as error:
+        text = path.read_bytes()
+        found = json.loads(text).get("format")
+        # Asked first: a file of another format has other fields, too.
+        if found == FORMAT:
+            return RunFile.model_validate_json(text)
+    except (ValueError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise RunFileError(f"{path} is not a whole run file ({reason})") from None
-    if record.format != FORMAT:
-        raise RunFileError(
-            f"{path} has format {record.format}; this version reads format {FORMAT}"
-        )
-    return record
+    raise RunFileError(f"{path} has format {found}; this version reads format {FORMAT}")
 
 
 def find_run(
-    folder: Path, values: dict[str, Any], published: bool = False
+    folder: Path, values: dict[str, Any], committed: bool = False
 ) -> RunFile | None:
     """The finished run with these settings, if the folder has one.
 
-    With `published`, one of the committed runs will do. A damaged file is reported on
+    With `committed`, one of the committed runs will do. A damaged file is reported on
     the screen and counts as missing.
     """
     path = folder / file_name(values)
     if not path.exists():
-        return find_run(RESULTS, values) if published else None
+        return find_run(RESULTS, values) if committed else None
     try:
         record = load_run(path)
     except RunFileError as error:

@@ -51,7 +51,7 @@ def table(config: Config, results: Sequence[tuple[Scheme, list[RunFile]]]) -> Ta
             else ""
         )
         out.add_row(
-            scheme.label + scheme.published * " (from results/)",
+            scheme.label + scheme.committed * " (from results/)",
             cycle,
             described(scheme),
             across([final_mse(run) for run in runs], ".3e"),

@@ -10,10 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = {
-    1: ["graphs", "schedules", "cost"],
+    1: ["schedules", "cost"],
     2: ["prolongation"],
-    3: ["layers", "initializers", "optimizers", "multilevel_optimizer"],
-    4: ["merge", "models", "convert", "callbacks", "coarse"],
+    3: ["layers", "optimizers", "multilevel_optimizer"],
+    4: ["merge", "models", "convert", "callbacks"],
 }
 ROOM_OF = {
     f"msann_keras.{name}": room for room, names in ROOMS.items() for name in names

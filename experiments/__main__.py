@@ -13,8 +13,9 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.config import ConfigError, load_config
-from experiments.execute import collect, execute
+from experiments.execute import execute
 from experiments.figures import figure6
+from experiments.runs import collect
 from experiments.tables import table
 
 
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.seeds:
             seeds = {"seeds": tuple(options.seeds)}
             configs = [config.model_copy(update=seeds) for config in configs]
-        command = "python -m experiments " + " ".join(arguments or sys.argv[1:])
+        command = _command(options)
         execute(configs, options.runs, options.workers, command, console)
     except ConfigError as error:
         console.print(str(error), style="red", markup=False)
@@ -64,6 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(table(config, results))
     console.print(f"\nfigure: {figure6(panels, options.figure)}")
     return 0
+
+
+def _command(options) -> str:
+    """What makes the runs, for their files: no folder of this machine in it."""
+    parts = ["python -m experiments", *(f"configs/{x.name}" for x in options.configs)]
+    if options.seeds:
+        parts += ["--seeds", *map(str, options.seeds)]
+    return " ".join(parts + options.quick * ["--quick"])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from experiments.config import Config, ConfigError, Scheme
 from experiments.mnist import DataUnavailableError, load_mnist
-from experiments.runs import RunFile, find_run, save_run, settings
+from experiments.runs import find_run, folders, save_run, settings
 from experiments.training import Trainer
 
 
@@ -79,12 +79,12 @@ def execute(
         configs: What to run.
         folder: Where finished runs are, and new ones go.
         workers: Processes at a time.
-        command: What the user typed, for the run files.
+        command: What makes these runs, for their files.
         console: Where to report.
     """
     missing = []
     for job in jobs(configs):
-        if find_run(folder, job.settings, job.scheme.committed):
+        if any(find_run(x, job.settings) for x in folders(folder, job.scheme)):
             console.print(f"reused: {job} is finished already")
         else:
             missing.append(job)
@@ -183,22 +183,3 @@ def _report(progress: Progress, messages, futures) -> None:
         finished, running = wait(running, timeout=0.2)
         for future in finished:
             future.result()  # raises what the worker raised
-
-
-def collect(config: Config, folder: Path) -> list[tuple[Scheme, list[RunFile]]]:
-    """The finished runs of a config, by scheme, in the config's order of seeds."""
-    return [
-        (
-            scheme,
-            [
-                run
-                for seed in config.seeds
-                if (
-                    run := find_run(
-                        folder, settings(config, scheme, seed), scheme.committed
-                    )
-                )
-            ],
-        )
-        for scheme in config.schemes
-    ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.config import Config, Scheme
-from experiments.runs import RunFile
+from experiments.runs import Result
 from experiments.tables import described
 
 #: Told apart in grey too: by dash, width and shade.
@@ -21,7 +21,7 @@ STYLES = [
 
 
 def figure6(
-    panels: Sequence[tuple[Config, Sequence[tuple[Scheme, list[RunFile]]]]],
+    panels: Sequence[tuple[Config, Sequence[Result]]],
     path: Path,
 ) -> Path:
     """Log-log plots of the MSE against C(t), a panel for each config (Figure 6)."""
@@ -39,7 +39,7 @@ def figure6(
         layout="constrained",
     )
     for axis, (config, results) in zip(axes[0], panels, strict=True):
-        for number, (scheme, runs) in enumerate(results):
+        for number, (scheme, runs, _) in enumerate(results):
             for i, run in enumerate(runs):
                 evaluations = run.history[1:]  # log C(t) begins after C = 0
                 axis.loglog(

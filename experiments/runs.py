@@ -11,7 +11,7 @@ import tempfile
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -43,6 +43,20 @@ class RunFile(BaseModel):
     provenance: dict[str, Any]
 
 
+class Result(NamedTuple):
+    """The finished runs of a scheme.
+
+    Attributes:
+        scheme: What they ran.
+        runs: One a seed, as far as there are any.
+        borrowed: How many of them are committed ones, not made on this machine.
+    """
+
+    scheme: Scheme
+    runs: list[RunFile]
+    borrowed: int = 0
+
+
 def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
     """All that determines a run's result, as plain values.
 
@@ -67,6 +81,8 @@ def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
             "evaluate_every",
         },
     )
+    if config.data.folder is not None:  # its name; a run file names no one's machine
+        shared["data"]["folder"] = Path(config.data.folder).name
     return (
         cycle
         | shared
@@ -137,23 +153,40 @@ def load_run(path: Path) -> RunFile:
     raise RunFileError(f"{path} has format {found}; this version reads format {FORMAT}")
 
 
-def find_run(
-    folder: Path, values: dict[str, Any], committed: bool = False
-) -> RunFile | None:
+def find_run(folder: Path, values: dict[str, Any]) -> RunFile | None:
     """The finished run with these settings, if the folder has one.
 
-    With `committed`, one of the committed runs will do. A damaged file is reported on
-    the screen and counts as missing.
+    A damaged file is reported on the screen and counts as missing.
     """
     path = folder / file_name(values)
     if not path.exists():
-        return find_run(RESULTS, values) if committed else None
+        return None
     try:
         record = load_run(path)
     except RunFileError as error:
         print(f"skipped: {error}")
         return None
     return record if record.settings == json.loads(json.dumps(values)) else None
+
+
+def folders(folder: Path, scheme: Scheme) -> tuple[Path, ...]:
+    """Where a scheme's runs may be: in a folder, and the committed ones in results/."""
+    return (folder, RESULTS) if scheme.committed else (folder,)
+
+
+def collect(config: Config, folder: Path) -> list[Result]:
+    """The finished runs of a config, by scheme, in the config's order of seeds."""
+    results = []
+    for scheme in config.schemes:
+        runs, borrowed = [], 0
+        for seed in config.seeds:
+            for place in folders(folder, scheme):
+                if run := find_run(place, settings(config, scheme, seed)):
+                    runs.append(run)
+                    borrowed += place is not folder
+                    break
+        results.append(Result(scheme, runs, borrowed))
+    return results
 
 
 def provenance(command: str) -> dict[str, Any]:

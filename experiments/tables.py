@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from experiments.config import Config, Scheme
-from experiments.runs import RunFile
+from experiments.runs import Result, RunFile
 from msann_keras.cost import NOT_REACHED, cost_to_fraction
 
 
@@ -30,7 +30,7 @@ def to_tenth(run: RunFile, measure: str) -> float:
     )
 
 
-def table(config: Config, results: Sequence[tuple[Scheme, list[RunFile]]]) -> Table:
+def table(config: Config, results: Sequence[Result]) -> Table:
     """A config's schemes, then the paper's numbers."""
     out = Table(title=config.title, title_justify="left", caption=_caption(results))
     for name in ("scheme", "(gamma, L, k)", "optimizer"):
@@ -44,14 +44,14 @@ def table(config: Config, results: Sequence[tuple[Scheme, list[RunFile]]]) -> Ta
         "seconds\nin all",
     ):
         out.add_column(name, justify="right")
-    for scheme, runs in results:
+    for scheme, runs, borrowed in results:
         cycle = (
             f"({scheme.gamma}, {scheme.depth}, {scheme.smoothing_steps})"
             if scheme.depth
             else ""
         )
         out.add_row(
-            scheme.label + scheme.committed * " (from results/)",
+            scheme.label + _origin(borrowed, len(runs)),
             cycle,
             described(scheme),
             across([final_mse(run) for run in runs], ".3e"),
@@ -71,6 +71,12 @@ def table(config: Config, results: Sequence[tuple[Scheme, list[RunFile]]]) -> Ta
             _published(cell.cost_to_tenth),
         )
     return out
+
+
+def _origin(borrowed: int, runs: int) -> str:
+    if not borrowed:
+        return ""
+    return " (from results/)" if borrowed == runs else f" ({borrowed} from results/)"
 
 
 def described(scheme: Scheme) -> str:
@@ -103,8 +109,8 @@ def _published(value: float | None) -> str:
     return "not reached" if value is None else f"{value:.3e}"
 
 
-def _caption(results: Sequence[tuple[Scheme, list[RunFile]]]) -> str:
-    runs = [run for _, scheme_runs in results for run in scheme_runs]
+def _caption(results: Sequence[Result]) -> str:
+    runs = [run for result in results for run in result.runs]
     if not runs:
         return "no finished runs"
     sources = "; ".join(sorted({run.data for run in runs}))

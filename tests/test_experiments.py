@@ -13,7 +13,9 @@ from experiments.__main__ import main
 from experiments.config import ConfigError, load_config
 from experiments.execute import jobs
 from experiments.runs import (
+    Result,
     RunFileError,
+    collect,
     file_name,
     find_run,
     load_run,
@@ -242,9 +244,8 @@ def test_table_values_come_from_the_history(tmp_path, config):
 
 def test_the_table_stands_beside_the_papers(tmp_path, config):
     _, path = saved(tmp_path, config)
-    out = table(
-        config, [(config.schemes[0], [load_run(path)]), (config.schemes[1], [])]
-    )
+    own, missing = config.schemes[:2]
+    out = table(config, [Result(own, [load_run(path)]), Result(missing, [])])
     cells = [list(column.cells) for column in out.columns]
     assert cells[0] == [
         config.schemes[0].label,
@@ -255,6 +256,28 @@ def test_the_table_stands_beside_the_papers(tmp_path, config):
     ]
     assert cells[3] == ["2.000e-02", "no run", "1.547e-02", "4.605e-02", "4.171e-02"]
     assert cells[4][2:] == ["7.207e+04", "not reached", "not reached"]
+
+
+def test_a_committed_run_is_named_as_such_only_where_it_was_taken(tmp_path, config):
+    scheme = next(scheme for scheme in config.schemes if scheme.committed)
+    config = config.model_copy(update={"schemes": (scheme,), "seeds": (618, 31)})
+    (borrowed,) = collect(config, tmp_path)
+    assert (len(borrowed.runs), borrowed.borrowed) == (1, 1)
+    label = table(config, [borrowed]).columns[0].cells
+    assert next(label) == f"{scheme.label} (from results/)"
+
+    saved(tmp_path, config, seed=31)
+    (both,) = collect(config, tmp_path)
+    assert (len(both.runs), both.borrowed) == (2, 1)
+    label = table(config, [both]).columns[0].cells
+    assert next(label) == f"{scheme.label} (1 from results/)"
+
+
+def test_run_files_hold_no_folder_of_the_machine(tmp_path, config):
+    data = config.data.model_copy(update={"source": "idx", "folder": "/home/a/digits"})
+    config = config.model_copy(update={"data": data})
+    values = settings(config, config.schemes[0], 7)
+    assert values["data"]["folder"] == "digits"
 
 
 # The whole command

@@ -6,7 +6,7 @@ matrices and NumPy's backpropagation come from `reference`.
 """
 
 from contextlib import ExitStack, contextmanager
-from functools import partial, reduce
+from functools import partial
 from itertools import pairwise
 
 import keras
@@ -16,16 +16,13 @@ import reference
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matrices import dense, orthonormal
 
 import msann_keras as ms
 from msann_keras.prolongation.families import chain
-from msann_keras.prolongation.operators import Aggregation, Identity, Kronecker
+from msann_keras.prolongation.operators import Aggregation
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
-
-
-def orthonormal(rows, columns, seed):
-    return np.linalg.qr(np.random.default_rng(seed).normal(size=(rows, columns)))[0]
 
 
 SPACES = {
@@ -44,17 +41,6 @@ SPACES = {
 
 
 # ------------------------------------------------------- two ways to one network
-
-
-def dense(P):
-    """P as a matrix, by its definition rather than by applying it."""
-    if isinstance(P, Aggregation):
-        matrix = np.zeros(P.shape)
-        matrix[np.arange(P.shape[0]), P.labels] = P.weights
-        return matrix
-    if isinstance(P, Kronecker):
-        return reduce(np.kron, map(dense, P.factors))
-    return np.eye(P.shape[0]) if isinstance(P, Identity) else P.matrix()
 
 
 def dense_chains(spaces, depth):

@@ -3,13 +3,12 @@
 The suite that every family passes, on NumPy and on the backend, is test_families.
 """
 
-from functools import reduce
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matrices import dense, orthonormal
 from reference import pair_matrix
 
 from msann_keras.prolongation.operators import (
@@ -24,23 +23,6 @@ from msann_keras.prolongation.operators import (
 )
 
 close = np.testing.assert_allclose
-
-
-def dense(P):
-    """P as a matrix, by its definition: nothing is applied."""
-    if isinstance(P, Identity):
-        return np.eye(P.shape[0])
-    if isinstance(P, Aggregation):
-        matrix = np.zeros(P.shape)
-        matrix[np.arange(P.shape[0]), P.labels] = P.weights
-        return matrix
-    if isinstance(P, Kronecker):
-        return reduce(np.kron, map(dense, P.factors))
-    return P.matrix()
-
-
-def orthonormal(rows, columns, seed=0):
-    return np.linalg.qr(np.random.default_rng(seed).normal(size=(rows, columns)))[0]
 
 
 # -------------------------------------------------------------------- strategies

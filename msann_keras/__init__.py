@@ -4,7 +4,7 @@ After Scott and Mjolsness, "Multilevel Artificial Neural Network Training for
 Spatially Correlated Learning", SIAM Multiscale Modeling & Simulation, 2019.
 """
 
-from msann_keras import cost, schedules
+from msann_keras import cost, initializers, schedules
 from msann_keras.callbacks import CycleSchedule
 from msann_keras.convert import multilevel
 from msann_keras.layers import MultilevelDense
@@ -43,6 +43,7 @@ __all__ = [
     "given",
     "grid",
     "identity",
+    "initializers",
     "multilevel",
     "path",
     "random_orthogonal",

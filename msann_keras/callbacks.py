@@ -10,15 +10,15 @@ import keras
 
 from msann_keras.models import MultilevelModel
 from msann_keras.multilevel_optimizer import unwrapped
-from msann_keras.schedules import Schedule, gamma_cycle
+from msann_keras.schedules import EVERY_LEVEL, Schedule, Steps, gamma_cycle
 
 
 class CycleSchedule(keras.callbacks.Callback):
     """Train a `MultilevelModel` in multigrid cycles (Algorithm 3.1).
 
     Adds to the logs, and so to the history: `level`, the last one trained; `cost`, C(t)
-    of section 4.1 since the schedule began; `seconds`, time since this `fit` began,
-    compiling included and validation not. Callbacks that write logs, such as
+    of section 4.1 since the schedule began; `seconds`, the time that this `fit` has spent
+    in training steps, without validation and other callbacks. Callbacks that write logs, such as
     `CSVLogger`, come after it.
 
     The schedule begins anew with every `fit`, unless `resume` is set: then it goes on
@@ -31,6 +31,19 @@ class CycleSchedule(keras.callbacks.Callback):
         variant: "paper" or "script", see `msann_keras.schedules.gamma_cycle`.
         schedule: Any other `Schedule`, in place of the three above.
         resume: Go on with the schedule where the model's last one stopped.
+        coarsen_data: Train a coarse level on averaged data through the coarse network
+            alone, so that time follows C(t), instead of with the fine gradient. A
+            whole cycle is then one compiled program and one "batch" of `fit`, and an
+            epoch is as many cycles as cost about a pass over the data (or
+            `steps_per_epoch` cycles). Compiling is not part of `seconds`;
+            `model.compile_seconds` has it.
+        rate_factors: Learning rate of each level as a multiple of level 0's. By
+            default all one; for coarsened data the ratios of Glorot's standard
+            deviations, sqrt(2) a level where both sizes halve.
+        consistency: For coarsened data: batches from which the term tau of MG/OPT is
+            computed at each descent; 0 for none.
+        memory: For coarsened data: bytes that data of all levels may take on the
+            device (1 GiB by default); larger data are streamed in chunks.
 
     Raises:
         ValueError: What `gamma_cycle` refuses; both a schedule and a cycle's
@@ -53,11 +66,15 @@ class CycleSchedule(keras.callbacks.Callback):
     def __init__(
         self,
         gamma: int | None = None,
-        smoothing_steps: int | Sequence[int] | None = None,
+        smoothing_steps: Steps | None = None,
         variant: str | None = None,
         *,
         schedule: Schedule | None = None,
         resume: bool = False,
+        coarsen_data: bool = False,
+        rate_factors: Sequence[float] | None = None,
+        consistency: int = 0,
+        memory: int | None = None,
     ):
         super().__init__()
         cycle = {
@@ -83,7 +100,11 @@ class CycleSchedule(keras.callbacks.Callback):
         gamma_cycle(max(levels - 1, 0), **self._cycle)
         self._given = self.schedule = schedule
         self.resume = resume
-        self._testing = 0.0
+        self.coarsen_data = coarsen_data
+        self.rate_factors = rate_factors
+        self.consistency = consistency
+        self.memory = memory
+        self._check_coarse()
 
     def on_train_begin(self, logs=None):
         """Make the schedule for the model."""
@@ -93,16 +114,51 @@ class CycleSchedule(keras.callbacks.Callback):
                 "`msann_keras.multilevel(model, ...)` makes. "
                 f"Received: {type(self.model).__name__}"
             )
-        depth = self.model.depth
-        self.schedule = self._given or gamma_cycle(depth, **self._cycle)
-        if self.schedule.depth > depth:
-            raise ValueError(
-                f"The schedule goes down to level {self.schedule.depth}, but the "
-                f"model's `depth` is {depth}."
-            )
+        self.schedule = self.schedule_for(self.model.depth)
+        factors = self.rate_factors
+        if factors is None and self.coarsen_data:
+            factors = self.model.hierarchy.glorot_ratios
+        if factors is not None:
+            unwrapped(self.model.optimizer).rate_factors = factors
         self._placed = False
         self._shares = self.model.hierarchy.shares
-        self._began, self._testing = time.perf_counter(), 0.0
+        self._seconds = 0.0
+
+    def schedule_for(self, depth: int) -> Schedule:
+        """The schedule for a model of so many levels.
+
+        Raises:
+            ValueError: It goes deeper than the model, or trains every level at once
+                on coarsened data.
+        """
+        schedule = self._given or gamma_cycle(depth, **self._cycle)
+        if schedule.depth > depth:
+            raise ValueError(
+                f"The schedule goes down to level {schedule.depth}, but the "
+                f"model's `depth` is {depth}."
+            )
+        levels = {visit.level for visit in schedule.start + schedule.cycle}
+        if self.coarsen_data and EVERY_LEVEL in levels:
+            raise ValueError(
+                "Every level at once (EVERY_LEVEL) needs the fine gradient: data are "
+                "coarsened for one level. Received: coarsen_data=True"
+            )
+        return schedule
+
+    def _check_coarse(self):
+        for name in ("consistency", "memory"):
+            value = getattr(self, name)
+            least = 0 if name == "consistency" else 1
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, int) or value < least
+            ):
+                raise ValueError(
+                    f"`{name}` must be an integer >= {least}. Received: {name}={value!r}"
+                )
+            if value and not self.coarsen_data:
+                raise ValueError(
+                    f"`{name}` is for `coarsen_data=True`. Received: {name}={value!r}"
+                )
 
     def on_epoch_begin(self, epoch, logs=None):
         """Find the model's place in the schedule."""
@@ -114,26 +170,21 @@ class CycleSchedule(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         """Tell the model the visits of its next call."""
-        steps = self.model.steps_per_execution
-        self.model.visits = self.schedule.take(self._position, steps)
+        if self.coarsen_data:
+            count = self.schedule.to_cycle_end(self._position)
+        else:
+            count = self.model.steps_per_execution
+        self.model.visits = self.schedule.take(self._position, count)
+        self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Log level and cost."""
+        """Stop the clock; log level, cost and seconds."""
+        self._seconds += time.perf_counter() - self._began
         self._log(logs)
 
     def on_epoch_end(self, epoch, logs=None):
         """Log level, cost and seconds."""
         self._log(logs)
-        if logs is not None:
-            logs["seconds"] = time.perf_counter() - self._began - self._testing
-
-    def on_test_begin(self, logs=None):
-        """Stop the clock for validation."""
-        self._test_began = time.perf_counter()
-
-    def on_test_end(self, logs=None):
-        """Start the clock again."""
-        self._testing += time.perf_counter() - self._test_began
 
     def _log(self, logs):
         progress = self.model.progress
@@ -141,3 +192,4 @@ class CycleSchedule(keras.callbacks.Callback):
         if logs is not None and progress.position:
             logs["level"] = self.schedule.take(progress.position - 1, 1)[0].level
             logs["cost"] = sum(map(mul, self._shares, progress.level_examples))
+            logs["seconds"] = self._seconds

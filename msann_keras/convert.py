@@ -7,39 +7,14 @@ from typing import Any, NamedTuple
 
 import keras
 
+from msann_keras.coarse import POINTWISE, RESHAPING
 from msann_keras.layers import MultilevelDense, resolve
 from msann_keras.merge import functional, shared_config
 from msann_keras.models import MultilevelModel
 from msann_keras.prolongation.families import Shuffled, Topology, identity
 
-#: Layers without weights whose output lives on the space of their input.
-POINTWISE = (
-    keras.layers.Activation,
-    keras.layers.ReLU,
-    keras.layers.LeakyReLU,
-    keras.layers.ELU,
-    keras.layers.Softmax,
-    keras.layers.Dropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.AlphaDropout,
-    keras.layers.ActivityRegularization,
-    keras.layers.Identity,
-    keras.layers.Rescaling,
-    keras.layers.Add,
-    keras.layers.Subtract,
-    keras.layers.Multiply,
-    keras.layers.Average,
-    keras.layers.Maximum,
-    keras.layers.Minimum,
-)
 #: Layers without weights whose output is a new space.
-RESHAPING = (
-    keras.layers.Flatten,
-    keras.layers.Reshape,
-    keras.layers.Permute,
-    keras.layers.Concatenate,
-)
+NEW_SPACE = (*RESHAPING, keras.layers.Concatenate)
 
 TopologyLike = Topology | str | Callable[[int], Topology] | dict[str, Any] | None
 
@@ -239,7 +214,7 @@ def _drawn_for(topology: Topology, number: int) -> Topology:
 
 
 def _refuse_unconvertible(layer) -> None:
-    if isinstance(layer, POINTWISE + RESHAPING):
+    if isinstance(layer, POINTWISE + NEW_SPACE):
         return
     if isinstance(layer, MultilevelDense):
         _refuse(layer, "it is multilevel already")
@@ -252,7 +227,7 @@ def _refuse_unconvertible(layer) -> None:
     if not isinstance(layer, keras.layers.Layer):
         _refuse(layer, "it is an operation, not a layer; use a Keras layer for it")
     if type(layer) is not keras.layers.Dense:
-        known = sorted(x.__name__ for x in POINTWISE + RESHAPING)
+        known = sorted(x.__name__ for x in POINTWISE + NEW_SPACE)
         _refuse(
             layer,
             f"a {type(layer).__name__} layer has no multilevel form here; "

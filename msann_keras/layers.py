@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from msann_keras.prolongation.families import BY_NAME, Chain, Topology, chain, path
+from msann_keras.initializers import check_integer, for_level, sum_of_levels
+from msann_keras.prolongation.families import Chain, Topology, chain, resolve
 from msann_keras.schedules import EVERY_LEVEL
 
 
@@ -72,8 +73,8 @@ class MultilevelDense(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        _check_integer("units", units, least=1)
-        _check_integer("depth", depth, least=0)
+        check_integer("units", units, least=1)
+        check_integer("depth", depth, least=0)
         self.units = units
         self.depth = depth
         self.activation = keras.activations.get(activation)
@@ -117,7 +118,7 @@ class MultilevelDense(keras.layers.Layer):
         variable = self.add_weight(
             name=f"{name}_{level}",
             shape=shape,
-            initializer=_for_level(initializer, level),
+            initializer=for_level(initializer, level),
         )
         variable.level = level  # what `at_level` goes by
         return variable
@@ -137,19 +138,12 @@ class MultilevelDense(keras.layers.Layer):
                 f"The layer {self.name!r} has no weights before it is built: call it "
                 "on a batch, or `build(input_shape)`, first."
             )
-        inputs, outputs = self.input_chain.steps, self.output_chain.steps
-        kernel = bias = None
-        # Horner's rule, coarsest first: theta_l + P^(l) (..) P^(l)^T.
-        for level in reversed(range(self.depth + 1)):
-            if kernel is not None:
-                kernel = outputs[level].prolong(kernel, axis=1, xp=ops)
-                kernel = inputs[level].prolong(kernel, axis=0, xp=ops)
-            if bias is not None:
-                bias = outputs[level].prolong(bias, xp=ops)
-            if level != without:
-                kernel = _sum(kernel, self.kernels[level])
-                bias = _sum(bias, self.biases[level] if self.use_bias else None)
-        return kernel, bias
+        kernels, biases = (
+            [None if level == without else x for level, x in enumerate(variables)]
+            for variables in (self.kernels, self.biases)
+        )
+        spaces = [self.input_chain, self.output_chain]
+        return sum_of_levels(kernels, spaces), sum_of_levels(biases, spaces[1:])
 
     def set_theta(self, kernel, bias=None) -> None:
         """Make Theta equal `kernel` and `bias` by setting level 0; others stay.
@@ -169,6 +163,15 @@ class MultilevelDense(keras.layers.Layer):
         self.kernels[0].assign(kernel if rest is None else kernel - rest)
         if self.use_bias:
             self.biases[0].assign(bias if rest_bias is None else bias - rest_bias)
+
+    def gather(self) -> None:
+        """Move the whole of Theta into level 0; the output stays the same."""
+        kernel, bias = self.theta()
+        self.kernels[0].assign(kernel)
+        if self.use_bias:
+            self.biases[0].assign(bias)
+        for variable in self.kernels[1:] + self.biases[1:]:
+            variable.assign(ops.zeros_like(variable))
 
     @contextmanager
     def training_at(self, level: int, frozen: Any = None):
@@ -259,41 +262,6 @@ def at_level(variables, level: int) -> list:
     return [v for v in variables if getattr(v, "level", level) == level]
 
 
-def resolve(topology: Any, size: int, argument: str) -> Topology:
-    """The topology that a user means for a space of `size` nodes.
-
-    Args:
-        topology: A `Topology`, its config, a name, or `None` for a path.
-        size: Nodes of the space.
-        argument: What to call it in an error.
-
-    Raises:
-        ValueError: An unknown name or type, or another size.
-    """
-    if topology is None:
-        topology = path(size)
-    elif isinstance(topology, dict):
-        topology = Topology.from_config(topology)
-    elif isinstance(topology, str):
-        if topology not in BY_NAME:
-            raise ValueError(
-                f"`{argument}` must be a topology or one of {sorted(BY_NAME)}. "
-                f"Received: {argument}={topology!r}"
-            )
-        topology = BY_NAME[topology](size)
-    if not isinstance(topology, Topology):
-        raise ValueError(
-            f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, or "
-            f"one of the names {sorted(BY_NAME)}. Received: {argument}={topology!r}"
-        )
-    if topology.size != size:
-        raise ValueError(
-            f"`{argument}` must have as many nodes as the space has units, {size}. "
-            f"Received: {argument}={topology!r} with {topology.size} nodes"
-        )
-    return topology
-
-
 def _restricted_matmul(x, kernel, theta, P, Q):
     """`x @ kernel`, with the gradient of `x @ (P theta Q^T)` for `theta`.
 
@@ -318,27 +286,7 @@ def _restricted_matmul(x, kernel, theta, P, Q):
     return product(x, ops.stop_gradient(kernel), theta)
 
 
-def _for_level(initializer, level):
-    """The initializer of a level: its own draw, so that levels are independent."""
-    if not isinstance(initializer, keras.initializers.Initializer) or level == 0:
-        return initializer
-    if isinstance(getattr(initializer, "seed", None), keras.random.SeedGenerator):
-        return initializer  # moves on at every draw
-    config = initializer.get_config()
-    if isinstance(config.get("seed"), int):
-        sequence = np.random.SeedSequence([config["seed"], level])
-        config["seed"] = int(sequence.generate_state(1)[0])
-    return type(initializer).from_config(config)
-
-
 def _sum(a, b):
     if a is None or b is None:
         return a if b is None else ops.convert_to_tensor(b)
     return a + b
-
-
-def _check_integer(name: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"`{name}` must be an integer >= {least}. Received: {name}={value!r}"
-        )

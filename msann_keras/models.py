@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
+from inspect import signature
 from itertools import islice
 
 import keras
@@ -11,11 +12,16 @@ import numpy as np
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
+from msann_keras.coarse_fit import CoarseFit
+from msann_keras.engine import Cycles
 from msann_keras.layers import MultilevelDense, at_level
 from msann_keras.merge import merge
 from msann_keras.multilevel_optimizer import MultilevelOptimizer, Progress, unwrapped
 from msann_keras.prolongation.hierarchy import Hierarchy, Weight
 from msann_keras.schedules import EVERY_LEVEL, Visit
+
+
+_FIT = signature(keras.Model.fit)
 
 
 @keras.saving.register_keras_serializable("msann_keras")
@@ -51,6 +57,8 @@ class MultilevelModel(keras.Model):
         super().__init__(*args, **kwargs)
         self._level = EVERY_LEVEL
         self._training_level = EVERY_LEVEL
+        self._cycles: dict[int, Cycles] = {}  # compiled ones, by consistency
+        self._coarse_fit: CoarseFit | None = None
         #: The visits of the next call of `train_function`, for `CycleSchedule` to set.
         self.visits: tuple[Visit, ...] | None = None
 
@@ -131,7 +139,9 @@ class MultilevelModel(keras.Model):
         """All of them; within a training step those of the level that trains."""
         return at_level(super().trainable_weights, self._training_level)
 
-    def compile(self, optimizer="rmsprop", *args, **kwargs):
+    def compile(
+        self, optimizer="rmsprop", loss=None, loss_weights=None, *args, **kwargs
+    ):
         """As `keras.Model.compile`, with one copy of `optimizer` for each level."""
         with self.distribute_strategy.scope():  # the model's own, or the current one
             if tf.distribute.has_strategy():
@@ -147,7 +157,10 @@ class MultilevelModel(keras.Model):
                 f"`optimizer` must have one copy for each of the model's {depth + 1} "
                 f"levels. Received: one for {unwrapped(optimizer).depth + 1} levels"
             )
-        super().compile(optimizer, *args, **kwargs)
+        self.loss_weights, self._cycles = loss_weights, {}
+        # Keras's "auto" compiles no step on a CPU; a cycle is always worth it.
+        self.jit_cycles = kwargs.get("jit_compile", "auto") is not False
+        super().compile(optimizer, loss, loss_weights, *args, **kwargs)
 
     def compile_from_config(self, config):
         """Compile as a saved model was compiled."""
@@ -169,11 +182,41 @@ class MultilevelModel(keras.Model):
         """
         for argument, data in (("x", x), ("y", y)):
             _refuse_nan(argument, data)
-        level = self.level
+        bound = _FIT.bind(self, x, y, *args, **kwargs).arguments
+        options = {name: bound[name] for name in bound if name != "self"}
+        level, factors = self.level, None
+        if self.compiled:
+            factors = unwrapped(self.optimizer).rate_factors
         try:
-            return super().fit(x, y, *args, **kwargs)
+            schedule = _coarse_schedule(options.get("callbacks"))
+            if schedule is not None:
+                return self._fit_coarsened(schedule, options)
+            return super().fit(**options)
         finally:
-            self._level, self.visits = level, None
+            self._level, self.visits, self._coarse_fit = level, None, None
+            if factors is not None:
+                unwrapped(self.optimizer).rate_factors = factors
+
+    def _fit_coarsened(self, callback, options):
+        """`fit` for a `CycleSchedule` with `coarsen_data`."""
+        self._assert_compile_called("fit")
+        self.make_train_function()
+        if callback.consistency not in self._cycles:
+            self._cycles[callback.consistency] = Cycles(self, callback.consistency)
+        cycles = self._cycles[callback.consistency]
+        schedule = callback.schedule_for(self.depth)
+        self._coarse_fit = CoarseFit(cycles, schedule, options, callback.memory)
+        self._coarse_fit.begin()
+        steps, self.steps_per_execution = self.steps_per_execution, 1
+        try:
+            return super().fit(**options)
+        finally:
+            self.steps_per_execution = steps
+
+    @property
+    def compile_seconds(self) -> float:
+        """What tracing and compiling cycles on coarsened data has taken so far."""
+        return sum(cycles.compile_seconds for cycles in self._cycles.values())
 
     def make_train_function(self, force=False):
         """Forget the compiled steps if need be; each is traced when first used."""
@@ -193,6 +236,8 @@ class MultilevelModel(keras.Model):
 
     def _train(self, iterator):
         """Make the next visits; the logs of the last batch."""
+        if self._coarse_fit is not None:
+            return self._coarse_fit.run(self.visits)
         visits = self.visits or (Visit(self.level, self.steps_per_execution),)
         logs = None
         for level, steps in visits:
@@ -284,6 +329,16 @@ class MultilevelModel(keras.Model):
                 yield
             finally:
                 self._training_level = optimizer.level = EVERY_LEVEL
+
+
+def _coarse_schedule(callbacks):
+    """The callback that asks for coarsened data, if one does."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+        if getattr(callback, "coarsen_data", False):
+            return callback
+    return None
 
 
 @cache

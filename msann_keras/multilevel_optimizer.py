@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -27,6 +28,13 @@ class Progress(NamedTuple):
     level_examples: tuple[int, ...]
 
 
+class PackedLevel(NamedTuple):
+    """A level's variables as one vector, and the optimizer that trains it."""
+
+    variable: keras.Variable
+    optimizer: keras.optimizers.Optimizer
+
+
 @keras.saving.register_keras_serializable("msann_keras")
 class MultilevelOptimizer(keras.optimizers.Optimizer):
     """A copy of an optimizer for each level: own slots, own step count.
@@ -41,19 +49,34 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     every level trains. Copies are made from the config: what was set by a method
     (`exclude_from_weight_decay`) is lost; call it on each of `levels`.
 
+    Training on coarsened data (`engine.py`) packs the variables of a coarse level into
+    one vector; such a level has another copy for that, with slots of its own.
+
     Args:
         optimizer: What to copy: a Keras optimizer, its name or config.
         depth: L; there are L + 1 copies.
+        rate_factors: Learning rate of each level as a multiple of level 0's; all one
+            by default.
+        packed: Sizes of packed levels, as `get_config` has them.
 
     Attributes:
         levels: The copies, finest first.
+        packed: Copies for packed variables by level, each with its vector.
         level: The level that variables of no level train with.
 
     Raises:
-        ValueError: `optimizer` is a `LossScaleOptimizer`, which belongs outside.
+        ValueError: `optimizer` is a `LossScaleOptimizer`, which belongs outside; or
+            `rate_factors` are not L + 1 positive numbers that begin with 1.
     """
 
-    def __init__(self, optimizer, depth: int, name: str = "multilevel_optimizer"):
+    def __init__(
+        self,
+        optimizer,
+        depth: int,
+        rate_factors: Sequence[float] | None = None,
+        packed: dict[str, int] | None = None,
+        name: str = "multilevel_optimizer",
+    ):
         super().__init__(learning_rate=0.0, name=name)
         optimizer = keras.optimizers.get(optimizer)
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
@@ -68,6 +91,10 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             type(optimizer).from_config(optimizer.get_config())
             for _ in range(depth + 1)
         ]
+        self.packed: dict[str, PackedLevel] = {}
+        self.rate_factors = rate_factors or (1.0,) * (depth + 1)
+        for level, size in (packed or {}).items():
+            self.pack(int(level), size)
         self._progress = {
             "position": self.add_variable((), dtype="int64", name="position"),
             "examples": self.add_variable((), dtype="int64", name="examples"),
@@ -87,7 +114,27 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     @property
     def variables(self):
         """Step count, progress, and the variables of every copy."""
-        return self._variables + [v for o in self.levels for v in o.variables]
+        copies = [*self.levels, *(x.optimizer for x in self.packed.values())]
+        return self._variables + [v for x in copies for v in x.variables]
+
+    def pack(self, level: int, size: int) -> PackedLevel:
+        """The copy that trains `level` as one vector of `size` entries."""
+        if str(level) not in self.packed:
+            variable = keras.Variable(np.zeros(size, "float32"), name=f"level_{level}")
+            optimizer = self.levels[level]
+            copy = type(optimizer).from_config(optimizer.get_config())
+            copy.build([variable])
+            self.packed[str(level)] = PackedLevel(variable, copy)
+            self._set_rate(level)
+        return self.packed[str(level)]
+
+    def advance(self, steps: Sequence[int], batch_size: int) -> None:
+        """Note so many steps at each level, made with batches of one size."""
+        examples = np.asarray(steps, dtype="int64") * batch_size
+        self._progress["position"].assign_add(np.sum(steps))
+        self._progress["examples"].assign_add(examples.sum())
+        self._progress["level_examples"].assign_add(examples)
+        self.iterations.assign_add(np.sum(steps))
 
     def apply(self, grads, trainable_variables=None):
         """Apply each gradient with its level's optimizer.
@@ -141,8 +188,42 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     @learning_rate.setter
     def learning_rate(self, learning_rate):
-        for optimizer in self.levels:
-            optimizer.learning_rate = learning_rate
+        self.levels[0].learning_rate = learning_rate
+        for level in range(self.depth + 1):
+            self._set_rate(level)
+
+    @property
+    def rate_factors(self) -> tuple[float, ...]:
+        """Learning rate of each level as a multiple of level 0's."""
+        return self._rate_factors
+
+    @rate_factors.setter
+    def rate_factors(self, factors):
+        factors = tuple(float(x) for x in factors)
+        if (
+            len(factors) != self.depth + 1
+            or factors[0] != 1
+            or not all(0 < x < float("inf") for x in factors)
+        ):
+            raise ValueError(
+                f"`rate_factors` must be {self.depth + 1} positive numbers, the first "
+                f"of them 1. Received: rate_factors={factors}"
+            )
+        self._rate_factors = factors
+        for level in range(self.depth + 1):
+            self._set_rate(level)
+
+    def _set_rate(self, level):
+        """Level 0's rate times the level's factor, for every copy of the level."""
+        factor, rate = self._rate_factors[level], self.levels[0]._learning_rate
+        copies = self.levels[level : level + 1] if level else []
+        if str(level) in self.packed:
+            copies = [*copies, self.packed[str(level)].optimizer]
+        for copy in copies:
+            if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+                copy.learning_rate = rate if factor == 1 else Scaled(rate, factor)
+            else:
+                copy.learning_rate = factor * self.levels[0].learning_rate
 
     @property
     def loss_scale_factor(self):
@@ -179,7 +260,30 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             "name": self.name,
             "optimizer": keras.saving.serialize_keras_object(self.levels[0]),
             "depth": self.depth,
+            "rate_factors": list(self._rate_factors),
+            "packed": {
+                level: int(np.prod(x.variable.shape))
+                for level, x in self.packed.items()
+            },
         }
+
+
+@keras.saving.register_keras_serializable("msann_keras")
+class Scaled(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning-rate schedule times a constant."""
+
+    def __init__(self, schedule, factor: float):
+        self.schedule = keras.saving.deserialize_keras_object(schedule)
+        self.factor = factor
+
+    def __call__(self, step):
+        """The rate after so many steps."""
+        return self.factor * self.schedule(step)
+
+    def get_config(self):
+        """Everything that `from_config` needs."""
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {"schedule": schedule, "factor": self.factor}
 
 
 def unwrapped(optimizer) -> MultilevelOptimizer:

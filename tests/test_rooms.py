@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = {
     1: ["schedules", "cost"],
     2: ["prolongation"],
-    3: ["layers", "optimizers", "multilevel_optimizer"],
+    3: ["initializers", "layers", "optimizers", "multilevel_optimizer"],
     4: ["merge", "models", "convert", "callbacks"],
 }
 ROOM_OF = {

@@ -428,6 +428,46 @@ def given(*prolongations: Any) -> Given:
 BY_NAME = {"path": path, "cycle": cycle, "grid": square_grid, "identity": identity}
 
 
+def resolve(topology: Any, size: int, argument: str) -> Topology:
+    """The topology that a user means for a space of `size` nodes.
+
+    Args:
+        topology: A `Topology`, its config, a name, or `None` for a path.
+        size: Nodes of the space.
+        argument: What to call it in an error.
+
+    Raises:
+        ValueError: An unknown name or type, or another size.
+
+    Example:
+
+    >>> resolve("grid", 1024, "input_topology")
+    Grid(shape=(32, 32))
+    """
+    if topology is None:
+        topology = path(size)
+    elif isinstance(topology, dict):
+        topology = Topology.from_config(topology)
+    elif isinstance(topology, str):
+        if topology not in BY_NAME:
+            raise ValueError(
+                f"`{argument}` must be a topology or one of {sorted(BY_NAME)}. "
+                f"Received: {argument}={topology!r}"
+            )
+        topology = BY_NAME[topology](size)
+    if not isinstance(topology, Topology):
+        raise ValueError(
+            f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, or "
+            f"one of the names {sorted(BY_NAME)}. Received: {argument}={topology!r}"
+        )
+    if topology.size != size:
+        raise ValueError(
+            f"`{argument}` must have as many nodes as the space has units, {size}. "
+            f"Received: {argument}={topology!r} with {topology.size} nodes"
+        )
+    return topology
+
+
 def _pairs(size: int) -> Aggregation:
     return Aggregation(np.arange(size) // 2)
 

@@ -6,7 +6,9 @@ itself as multigrid people print theirs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from msann_keras.cost import cost, shares
@@ -83,6 +85,23 @@ class Hierarchy:
         """|M_l| / |M_0|: what an example at level l costs in C(t) (section 4.1)."""
         return tuple(shares(self.parameters))
 
+    @property
+    def glorot_ratios(self) -> tuple[float, ...]:
+        """Glorot's standard deviation at each level over that at level 0.
+
+        The geometric mean over the weights; sqrt(2) a level where both sizes of every
+        weight halve. Learning rates in these ratios make equal relative steps.
+        """
+        return tuple(
+            math.exp(
+                fmean(
+                    math.log(sum(_ends(weight, 0)) / sum(_ends(weight, level))) / 2
+                    for weight in self.weights
+                )
+            )
+            for level in range(self.depth + 1)
+        )
+
     def sizes(self, level: int) -> str:
         """The layers' sizes at a level, as the paper writes them: 1024-256-128."""
         sizes = [self.weights[0].input.sizes[level]]
@@ -124,3 +143,7 @@ class Hierarchy:
 
     def __repr__(self):
         return f"<Hierarchy of depth {self.depth}: {self.sizes(0)}>"
+
+
+def _ends(weight: Weight, level: int) -> tuple[int, int]:
+    return weight.input.sizes[level], weight.output.sizes[level]

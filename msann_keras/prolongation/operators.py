@@ -154,10 +154,13 @@ class Aggregation(Prolongation):
             x = xp.take(x, self.labels, axis=axis)
             return _scaled(x, self.weights, axis, xp)
         fine, coarse = self.shape
-        x = xp.repeat(x, self._block, axis=axis)
-        if fine < coarse * self._block:
-            x = _leading(x, fine, axis)
-        return _scaled(x, self.weights, axis, xp)
+        x = _floating(x, xp)
+        weights = np.zeros(coarse * self._block)
+        weights[:fine] = self.weights
+        weights = weights.reshape([-1, self._block] + [1] * (x.ndim - axis - 1))
+        x = _split(x, axis, (coarse, 1), xp) * xp.array(weights, dtype=x.dtype)
+        x = _joined(x, axis, xp)
+        return _leading(x, fine, axis) if fine < coarse * self._block else x
 
     def _restrict(self, x, axis, xp):
         fine, coarse = self.shape
@@ -337,6 +340,13 @@ def _split(x, axis, sizes, xp):
     """Reshape one axis of `x` into several."""
     shape = list(xp.shape(x))
     shape[axis : axis + 1] = sizes
+    return xp.reshape(x, shape)
+
+
+def _joined(x, axis, xp):
+    """Reshape an axis of `x` and the next into one."""
+    shape = list(xp.shape(x))
+    shape[axis : axis + 2] = [shape[axis] * shape[axis + 1]]
     return xp.reshape(x, shape)
 
 

@@ -1,0 +1,222 @@
+"""Data for training on coarsened data: chunks that live on the device at every level."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from msann_keras.coarse import Coarsening, coarse_data
+
+#: Data of all levels that may be on the device, unless the user says otherwise.
+MEMORY = 2**30
+
+
+class Chunk(NamedTuple):
+    """Samples on the device, averaged to every level.
+
+    Attributes:
+        levels: For each level its inputs, targets and sample weights (none, or one),
+            as tuples of tensors.
+        rows: How many samples.
+    """
+
+    levels: list[tuple[tuple, tuple, tuple]]
+    rows: int
+
+
+class Arrays:
+    """Samples in memory: one chunk, or random parts of them in turn.
+
+    Args:
+        x: Array, or list, tuple or dict of arrays, as `fit` takes them.
+        y: The same for the targets.
+        sample_weight: Array `(samples,)`, or `None`.
+        coarsening: The spaces of the model.
+        memory: Bytes that the chunks of all levels may take.
+        rng: For the parts.
+
+    Raises:
+        ValueError: No samples, or arrays of different lengths.
+    """
+
+    def __init__(self, x, y, sample_weight, coarsening, memory, rng):
+        self.parts = _flat(x, y, sample_weight, coarsening)
+        self.coarsening, self.rng = coarsening, rng
+        lengths = {len(array) for part in self.parts for array in part}
+        if len(lengths) != 1 or not min(lengths):
+            raise ValueError(
+                "`x`, `y` and `sample_weight` must have the same number of samples, at "
+                f"least one. Received: {sorted(lengths)} samples"
+            )
+        self.samples = lengths.pop()
+        self.rows = min(_rows_within(memory, self.parts, self.samples), self.samples)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Without end; the only chunk again and again, if all data fit into one."""
+        if self.rows == self.samples:  # no second chunk is prepared
+            yield from itertools.repeat(_chunk(self.parts, self.coarsening))
+        yield from _prepared_ahead(self._parts_in_turn())
+
+    def _parts_in_turn(self):
+        while True:
+            order = self.rng.permutation(self.samples)
+            for begin in range(0, self.samples - self.rows + 1, self.rows):
+                rows = np.sort(order[begin : begin + self.rows])
+                yield _chunk(
+                    [tuple(array[rows] for array in part) for part in self.parts],
+                    self.coarsening,
+                )
+
+
+class Batches:
+    """Samples that come in batches: a `tf.data.Dataset`, `PyDataset` or generator.
+
+    Args:
+        batches: Yields `(x, y)` or `(x, y, sample_weight)`.
+        coarsening: The spaces of the model.
+        memory: Bytes that the chunks of all levels may take.
+        draws: Samples that a compiled call draws; a chunk has no more.
+
+    Raises:
+        ValueError: No batches, or batches without targets.
+    """
+
+    def __init__(self, batches, coarsening, memory, draws):
+        self.coarsening, self.batches = coarsening, batches
+        self.endless = not isinstance(batches, tf.data.Dataset | keras.utils.PyDataset)
+        self.stream = self._again_and_again()
+        first = next(self.stream, None)
+        if first is None:
+            raise ValueError("`x` must yield at least one batch. Received: none")
+        self.stream = itertools.chain([first], self.stream)
+        self.batch_size = len(first[0][0])
+        self.rows = min(_rows_within(memory, first, self.batch_size), draws)
+        self.samples = None
+        if (known := _cardinality(batches)) is not None:
+            self.samples = known * self.batch_size
+            self.rows = min(self.rows, self.samples)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Without end, each with the samples that came next."""
+        yield from _prepared_ahead(self._collected())
+
+    def _again_and_again(self):
+        while True:
+            empty = True
+            for batch in _iterate(self.batches):
+                empty = False
+                if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+                    raise ValueError(
+                        "`x` must yield (inputs, targets) or (inputs, targets, "
+                        f"sample weights). Received: {type(batch).__name__}"
+                    )
+                x, y, weight = (*batch, None)[:3]
+                yield _flat(x, y, weight, self.coarsening)
+            if empty or self.endless:
+                return
+
+    def _collected(self):
+        left: list = []
+        for batch in self.stream:
+            left.append(batch)
+            while sum(len(b[0][0]) for b in left) >= self.rows:
+                joined = [
+                    tuple(np.concatenate(arrays) for arrays in zip(*part, strict=True))
+                    for part in zip(*left, strict=True)
+                ]
+                yield _chunk(
+                    [tuple(a[: self.rows] for a in part) for part in joined],
+                    self.coarsening,
+                )
+                left = [[tuple(a[self.rows :] for a in part) for part in joined]]
+
+
+def _iterate(batches) -> Iterable:
+    if isinstance(batches, tf.data.Dataset):
+        return batches.as_numpy_iterator()
+    if isinstance(batches, keras.utils.PyDataset):
+        return (batches[i] for i in range(batches.num_batches))
+    return batches
+
+
+def _cardinality(batches) -> int | None:
+    """How many batches there are, if that is known."""
+    if isinstance(batches, tf.data.Dataset):
+        count = int(batches.cardinality())
+        return count if count > 0 else None
+    return batches.num_batches if isinstance(batches, keras.utils.PyDataset) else None
+
+
+def _flat(x, y, sample_weight, coarsening) -> list[tuple[np.ndarray, ...]]:
+    """Inputs, targets and weights, each as a tuple of arrays in the model's order."""
+    graph = coarsening.graph
+    inputs = [x[name] for name in graph.input_names] if isinstance(x, dict) else x
+    targets = [y[name] for name in graph.output_names] if isinstance(y, dict) else y
+    weights = [] if sample_weight is None else [sample_weight]
+    return [
+        tuple(_array(part) for part in keras.tree.flatten(parts))
+        for parts in (
+            inputs if isinstance(inputs, list | tuple) else [inputs],
+            targets if isinstance(targets, list | tuple) else [targets],
+            weights,
+        )
+    ]
+
+
+def _array(data) -> np.ndarray:
+    data = np.asarray(data)
+    return data.astype("float32") if data.dtype == np.float64 else data
+
+
+def _rows_within(memory, parts, samples) -> int:
+    """Samples of a chunk, so that it and the one that is being prepared fit."""
+    # All levels of a path or grid together take twice the finest one's memory.
+    per_sample = 2 * sum(array.nbytes for part in parts for array in part) / samples
+    return max(1, int(memory / 2 / per_sample))
+
+
+def _chunk(parts, coarsening: Coarsening) -> Chunk:
+    inputs, targets, weights = parts
+    rows = len(inputs[0])
+    if coarsening.stem is not None:
+        inputs = keras.tree.flatten(coarsening.stem(list(inputs), training=False))
+    made: dict[Any, Any] = {}  # an autoencoder's inputs and targets are made once
+
+    def averaged(array, chain, level):
+        key = (id(array), chain.topology, level)
+        if key not in made:
+            made[key] = coarse_data(array, chain, level)
+        return made[key]
+
+    depth = coarsening.layers[0].depth
+    weights = tuple(tf.convert_to_tensor(x) for x in weights)
+    levels = [
+        tuple(
+            tuple(
+                averaged(array, chain, level)
+                for array, chain in zip(arrays, chains, strict=True)
+            )
+            for arrays, chains in (
+                (inputs, coarsening.inputs),
+                (targets, coarsening.outputs),
+            )
+        )
+        + (weights,)
+        for level in range(depth + 1)
+    ]
+    return Chunk(levels, rows)
+
+
+def _prepared_ahead(items: Iterator) -> Iterator:
+    """The same, the next one made in a thread while the caller uses the present one."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item

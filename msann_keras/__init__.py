@@ -5,7 +5,8 @@ Spatially Correlated Learning", SIAM Multiscale Modeling & Simulation, 2019.
 """
 
 from msann_keras import cost, initializers, schedules
-from msann_keras.callbacks import CycleSchedule
+from msann_keras.callbacks import CycleSchedule, Evaluate
+from msann_keras.coarse import coarse_data, coarse_network
 from msann_keras.convert import multilevel
 from msann_keras.layers import MultilevelDense
 from msann_keras.models import MultilevelModel
@@ -30,6 +31,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "EVERY_LEVEL",
     "CycleSchedule",
+    "Evaluate",
     "Hierarchy",
     "MultilevelDense",
     "MultilevelModel",
@@ -38,6 +40,8 @@ __all__ = [
     "TF1RMSprop",
     "Topology",
     "Visit",
+    "coarse_data",
+    "coarse_network",
     "cost",
     "cycle",
     "given",

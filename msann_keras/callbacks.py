@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from operator import mul
+from typing import Any, NamedTuple
 
 import keras
 
@@ -193,3 +194,76 @@ class CycleSchedule(keras.callbacks.Callback):
             logs["level"] = self.schedule.take(progress.position - 1, 1)[0].level
             logs["cost"] = sum(map(mul, self._shares, progress.level_examples))
             logs["seconds"] = self._seconds
+
+
+class Evaluate(keras.callbacks.Callback):
+    """Evaluate between compiled calls, every so much training; outside its clock.
+
+    It comes after `CycleSchedule`, whose `cost` and `seconds` it goes by: `seconds`
+    count training alone. With coarsened data a call is a whole cycle, so that the model
+    is always evaluated at the same point of the cycle, after smoothing at level 0.
+
+    Args:
+        function: Called with the model; what it returns is kept.
+        cost: Least C(t) between two evaluations.
+        seconds: Least seconds of training between two evaluations.
+
+    Attributes:
+        history: A list of `Evaluation`, the untrained model first.
+        seconds: What the evaluations themselves took, apart from training.
+
+    Raises:
+        ValueError: Not exactly one of `cost` and `seconds`, or not positive.
+
+    Example:
+
+    >>> Evaluate(lambda model: model.count_params(), cost=1000).history
+    []
+    """
+
+    def __init__(self, function, *, cost=None, seconds=None):
+        super().__init__()
+        given = [x for x in (cost, seconds) if x is not None]
+        if len(given) != 1 or not given[0] > 0:
+            raise ValueError(
+                "Give one of `cost` and `seconds`, a positive number. "
+                f"Received: cost={cost!r}, seconds={seconds!r}"
+            )
+        self.function = function
+        self.measure, self.every = ("seconds" if cost is None else "cost", given[0])
+        self.history: list[Evaluation] = []
+        self.seconds = 0.0
+
+    def on_train_begin(self, logs=None):
+        """Evaluate the untrained model."""
+        self.history, self.seconds = [], 0.0
+        self._evaluate({"cost": 0.0, "seconds": 0.0}, 0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Evaluate if it is time."""
+        if logs[self.measure] - getattr(self.history[-1], self.measure) >= self.every:
+            self._evaluate(logs, self.model.progress.examples)
+
+    def _evaluate(self, logs, examples):
+        began = time.perf_counter()
+        result = self.function(self.model)
+        self.seconds += time.perf_counter() - began
+        self.history.append(
+            Evaluation(logs["cost"], examples, logs["seconds"], result)
+        )
+
+
+class Evaluation(NamedTuple):
+    """What `Evaluate` notes.
+
+    Attributes:
+        cost: C(t).
+        examples: Gradients computed, one an example.
+        seconds: Of training.
+        result: What the function returned.
+    """
+
+    cost: float
+    examples: int
+    seconds: float
+    result: Any

@@ -40,7 +40,7 @@ ELEMENTWISE = (
     "Lion",
 )
 #: The finest level that is packed: compiling takes half the time, but each step copies.
-PACKED_FROM = 2
+PACKED_FROM = 3
 
 
 class Cycles:
@@ -105,15 +105,17 @@ class Cycles:
             FloatingPointError: The weights came out as NaN or infinite; those from
                 before the call are kept.
         """
-        variables = [v for level in self.levels for v in level.state]
-        before = [_snapshot(v) for v in variables]
+        fine = self.levels[0].variables
+        before = [_copy(v) for v in fine]
         if not self._call(visits, chunk, batch_size, rng):
-            for variable, value in zip(variables, before, strict=True):
+            for variable, value in zip(fine, before, strict=True):
                 variable.assign(value)
+            for level in self.levels:
+                level.forget()
             raise FloatingPointError(
                 "The weights became NaN or infinite in this cycle, so those from "
-                "before it are kept. Lower the learning rate "
-                f"({float(self.optimizer.learning_rate):g}), or look for extreme "
+                "before it are kept, and the optimizers begin anew. Lower the learning "
+                f"rate ({float(self.optimizer.learning_rate):g}), or look for extreme "
                 "values in the data."
             )
         self.optimizer.advance(self.batches(visits), batch_size)
@@ -254,10 +256,14 @@ class _Level:
             tf.Variable(tf.zeros_like(v)) for v in self.variables if cycles.consistency
         ]
 
-    @property
-    def state(self):
-        """All that training at this level changes."""
-        return [*self.variables, *self.optimizer.variables]
+    def forget(self):
+        """Give the optimizer's slots the values that they began with."""
+        fresh = type(self.optimizer).from_config(self.optimizer.get_config())
+        fresh.build(self.variables)
+        for variable, start in zip(
+            self.optimizer.variables, fresh.variables, strict=True
+        ):
+            variable.assign(start)
 
     def clear(self):
         """Leave nothing of a coarse level in the model's weights."""
@@ -330,10 +336,9 @@ class _Level:
         return loss
 
 
-def _snapshot(variable):
-    """The value, without a copy: a later assignment leaves this one alone."""
-    value = variable.value
-    return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
+def _copy(variable):
+    """The value, apart from the variable, whose memory the program may reuse."""
+    return tf.raw_ops.DeepCopy(x=variable.value.read_value())
 
 
 def _elementwise(optimizer) -> bool:

@@ -28,13 +28,6 @@ class Progress(NamedTuple):
     level_examples: tuple[int, ...]
 
 
-class PackedLevel(NamedTuple):
-    """A level's variables as one vector, and the optimizer that trains it."""
-
-    variable: keras.Variable
-    optimizer: keras.optimizers.Optimizer
-
-
 @keras.saving.register_keras_serializable("msann_keras")
 class MultilevelOptimizer(keras.optimizers.Optimizer):
     """A copy of an optimizer for each level: own slots, own step count.
@@ -61,7 +54,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     Attributes:
         levels: The copies, finest first.
-        packed: Copies for packed variables by level, each with its vector.
+        packed: Copies for packed variables, by level.
         level: The level that variables of no level train with.
 
     Raises:
@@ -91,7 +84,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             type(optimizer).from_config(optimizer.get_config())
             for _ in range(depth + 1)
         ]
-        self.packed: dict[str, PackedLevel] = {}
+        self.packed: dict[str, keras.optimizers.Optimizer] = {}
         self.rate_factors = rate_factors or (1.0,) * (depth + 1)
         for level, size in (packed or {}).items():
             self.pack(int(level), size)
@@ -114,27 +107,32 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     @property
     def variables(self):
         """Step count, progress, and the variables of every copy."""
-        copies = [*self.levels, *(x.optimizer for x in self.packed.values())]
+        copies = [*self.levels, *self.packed.values()]
         return self._variables + [v for x in copies for v in x.variables]
 
-    def pack(self, level: int, size: int) -> PackedLevel:
-        """The copy that trains `level` as one vector of `size` entries."""
+    def pack(self, level: int, size: int):
+        """The vector of `size` entries that a level is packed into, and its copy."""
         if str(level) not in self.packed:
             variable = keras.Variable(np.zeros(size, "float32"), name=f"level_{level}")
             optimizer = self.levels[level]
             copy = type(optimizer).from_config(optimizer.get_config())
             copy.build([variable])
-            self.packed[str(level)] = PackedLevel(variable, copy)
+            self.packed[str(level)] = copy
             self._set_rate(level)
-        return self.packed[str(level)]
+        copy = self.packed[str(level)]
+        return copy._trainable_variables[0], copy
 
     def advance(self, steps: Sequence[int], batch_size: int) -> None:
         """Note so many steps at each level, made with batches of one size."""
-        examples = np.asarray(steps, dtype="int64") * batch_size
-        self._progress["position"].assign_add(np.sum(steps))
-        self._progress["examples"].assign_add(examples.sum())
-        self._progress["level_examples"].assign_add(examples)
-        self.iterations.assign_add(np.sum(steps))
+        steps = np.asarray(steps, dtype="int64")
+        # The backend's own variables: Keras's arithmetic takes a millisecond each.
+        position, examples, level_examples = (
+            x.value for x in self._progress.values()
+        )
+        position.assign_add(steps.sum())
+        examples.assign_add(steps.sum() * batch_size)
+        level_examples.assign_add(steps * batch_size)
+        self.iterations.value.assign_add(steps.sum())
 
     def apply(self, grads, trainable_variables=None):
         """Apply each gradient with its level's optimizer.
@@ -218,7 +216,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         factor, rate = self._rate_factors[level], self.levels[0]._learning_rate
         copies = self.levels[level : level + 1] if level else []
         if str(level) in self.packed:
-            copies = [*copies, self.packed[str(level)].optimizer]
+            copies = [*copies, self.packed[str(level)]]
         for copy in copies:
             if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
                 copy.learning_rate = rate if factor == 1 else Scaled(rate, factor)
@@ -262,8 +260,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             "depth": self.depth,
             "rate_factors": list(self._rate_factors),
             "packed": {
-                level: int(np.prod(x.variable.shape))
-                for level, x in self.packed.items()
+                level: copy._trainable_variables[0].shape[0]
+                for level, copy in self.packed.items()
             },
         }
 

@@ -9,7 +9,7 @@ RATES := configs/rates_mnist_default.yaml
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates results \
-	benchmark-fine-gradient clean
+	benchmark-fine-gradient benchmark-clock benchmark-clock-quick clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,12 @@ results: install ## Print the published tables from the run files in results/
 
 benchmark-fine-gradient: install ## Time a step at each level against a plain step
 	$(RUN) benchmarks/fine_gradient.py
+
+benchmark-clock: install ## Seconds to a target: coarsened data against tuned plain training
+	$(RUN) -m benchmarks.clock
+
+benchmark-clock-quick: install ## The same for one task and one seed
+	$(RUN) -m benchmarks.clock --quick
 
 clean: ## Remove .venv, caches, runs and figures
 	rm -rf $(VENV) runs figures build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Seconds to a target: training on coarsened data against tuned plain training.
 
-    python benchmarks/clock.py [--quick] [--task one-object-1024 ...]
+    python -m benchmarks.clock [--quick] [--task one-object-1024 ...]
 
 Three baselines and the multilevel run, on the same data, to the same absolute targets:
 a tenth, a twentieth and a fiftieth of the plain network's first validation MSE.
@@ -42,6 +42,14 @@ FRACTIONS = (10, 20, 50)
 TUNING_SEED, SEEDS = 11, (618, 2357, 9041)
 OPTIMIZERS = {"Adam": keras.optimizers.Adam, "RMSProp": ms.TF1RMSprop}
 RATES = (4e-3, 8e-3, 2e-3, 1.6e-2, 1e-3, 5e-4)  # the likeliest first: others are cut
+TASKS = [
+    "one-object-1024",
+    "two-objects-1024",
+    "mnist",
+    "one-object-2048",
+    "one-object-4096",
+    "two-objects-4096",
+]
 #: Steps of plain training in a compiled call, and between evaluations.
 PLAIN_STEPS = 16
 
@@ -111,6 +119,7 @@ class Bench:
         self._mse = mse
 
     def network(self):
+        """The plain network: n, n/4, n/8, n/4, n sigmoid units from Glorot's start."""
         n = self.data.x.shape[1]
         glorot = keras.initializers.GlorotNormal
         return keras.Sequential(
@@ -142,9 +151,9 @@ class Bench:
         keras.utils.set_random_seed(seed)
         watch = _Watch(self, limits or [self.limit] * len(FRACTIONS))
         if trial.scheme == "fit":
-            model, compiling = self._fit(trial, watch)
+            compiling = self._fit(trial, watch)
         else:
-            model, compiling = self._cycles(trial, watch)
+            compiling = self._cycles(trial, watch)
         return Outcome(trial, seed, watch.history, compiling)
 
     def _fit(self, trial, watch):
@@ -161,7 +170,7 @@ class Bench:
             callbacks=[_PlainClock(), watch],
             verbose=0,
         )
-        return model, compiling
+        return compiling
 
     def _fastest_fit(self, optimizer):
         """Keras's own `fit` compiled with the better of `jit_compile` on and off."""
@@ -216,7 +225,7 @@ class Bench:
             callbacks=[ms.CycleSchedule(schedule=schedule, coarsen_data=True), watch],
             verbose=0,
         )
-        return model, model.compile_seconds
+        return model.compile_seconds
 
     def _reset(self, model, start, trial):
         """Begin anew from the weights of a plain network."""
@@ -242,9 +251,7 @@ class Bench:
 def _twin(model, layer):
     """The layer of `model` at the place of `layer` in a network of the same shape."""
     dense = [x for x in model.layers if x.weights]
-    return next(
-        x for x in dense if (x.units, x.weights[0].shape[0]) == _ends(layer)
-    )
+    return next(x for x in dense if (x.units, x.weights[0].shape[0]) == _ends(layer))
 
 
 def _ends(layer):
@@ -320,7 +327,7 @@ def tuned(bench, scheme, candidates):
             (new, trial) if new < old[0] else old
             for new, old in zip(seconds, best, strict=True)
         ]
-        print(f"    {trial}: {['%.2f' % s for s in seconds]}", flush=True)
+        print(f"    {trial}: {np.round(seconds, 2)}", flush=True)
     return [trial for _, trial in best]
 
 
@@ -339,7 +346,7 @@ def measure(name, limit, quick):
     chosen["fit"] = [
         trial and trial._replace(scheme="fit") for trial in chosen["plain"]
     ]
-    for scheme, best in chosen.items():
+    for best in chosen.values():
         for trial in dict.fromkeys(filter(None, best)):
             for seed in SEEDS[:1] if quick else SEEDS:
                 outcomes.append(bench.run(trial, seed))
@@ -367,10 +374,14 @@ def report(name, bench, chosen, outcomes):
     """Print a task's table, as Markdown; the same as plain values."""
     table = list(rows(bench, chosen, outcomes))
     print(f"\n### {name}\n")
-    print("| target | scheme | tuned | C(t) | gradients | seconds, each seed | seconds |"
-          " x cycles | with compiling |")
+    print(
+        "| target | scheme | tuned | C(t) | gradients | seconds, each seed | seconds |"
+        " x cycles | with compiling |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
-    cycles = {row[1]: np.median(row[5]) for row in table if row[0] == "cycles" and row[5]}
+    cycles = {
+        row[1]: np.median(row[5]) for row in table if row[0] == "cycles" and row[5]
+    }
     for fraction in FRACTIONS:
         for scheme, _, trial, costs, examples, seconds, compiling in (
             row for row in table if row[1] == fraction
@@ -379,7 +390,9 @@ def report(name, bench, chosen, outcomes):
                 print(f"| 1/{fraction} | {scheme} | | | | not reached | | | |")
                 continue
             k = f", k {trial.smoothing_steps}" if trial.smoothing_steps else ""
-            each = ", ".join("not reached" if np.isinf(s) else f"{s:.2f}" for s in seconds)
+            each = ", ".join(
+                "not reached" if np.isinf(s) else f"{s:.2f}" for s in seconds
+            )
             median = np.median(seconds)
             ratio = median / cycles.get(fraction, np.nan)
             print(
@@ -447,14 +460,7 @@ def main():
     parser.add_argument("--figure", type=Path, default=Path("figures/clock.png"))
     parser.add_argument("--json", type=Path, default=Path("runs/clock.json"))
     options = parser.parse_args()
-    names = options.task or (
-        ["one-object-1024"]
-        if options.quick
-        else [
-            "one-object-1024", "two-objects-1024", "mnist",
-            "one-object-2048", "one-object-4096", "two-objects-4096",
-        ]  # fmt: skip
-    )
+    names = options.task or (TASKS[:1] if options.quick else TASKS)
     panels, values = [], []
     for name in names:
         parts = measure(name, 15.0 if options.quick else options.limit, options.quick)
@@ -462,7 +468,7 @@ def main():
         panels.append((name, *parts))
         picture(panels, options.figure)
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        command = "python benchmarks/clock.py" + " --quick" * options.quick
+        command = "python -m benchmarks.clock" + " --quick" * options.quick
         record = {"provenance": provenance(command), "rows": values}
         options.json.write_text(json.dumps(record, indent=1) + "\n")
     print(f"\nfigure: {options.figure}; numbers: {options.json}")

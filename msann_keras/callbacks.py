@@ -18,9 +18,9 @@ class CycleSchedule(keras.callbacks.Callback):
     """Train a `MultilevelModel` in multigrid cycles (Algorithm 3.1).
 
     Adds to the logs, and so to the history: `level`, the last one trained; `cost`, C(t)
-    of section 4.1 since the schedule began; `seconds`, the time that this `fit` has spent
-    in training steps, without validation and other callbacks. Callbacks that write logs, such as
-    `CSVLogger`, come after it.
+    of section 4.1 since the schedule began; `seconds`, the time that this `fit` has
+    spent in training steps, without validation and other callbacks. Callbacks that
+    write logs, such as `CSVLogger`, come after it.
 
     The schedule begins anew with every `fit`, unless `resume` is set: then it goes on
     at the batch where the model stands, also one that was saved and loaded.
@@ -116,14 +116,18 @@ class CycleSchedule(keras.callbacks.Callback):
                 f"Received: {type(self.model).__name__}"
             )
         self.schedule = self.schedule_for(self.model.depth)
-        factors = self.rate_factors
-        if factors is None and self.coarsen_data:
-            factors = self.model.hierarchy.glorot_ratios
-        if factors is not None:
-            unwrapped(self.model.optimizer).rate_factors = factors
+        self.set_rates(self.model)
         self._placed = False
         self._shares = self.model.hierarchy.shares
         self._seconds = 0.0
+
+    def set_rates(self, model: MultilevelModel) -> None:
+        """Give each level its learning rate; `fit` takes that back at its end."""
+        factors = self.rate_factors
+        if factors is None and self.coarsen_data:
+            factors = model.hierarchy.glorot_ratios
+        if factors is not None:
+            unwrapped(model.optimizer).rate_factors = factors
 
     def schedule_for(self, depth: int) -> Schedule:
         """The schedule for a model of so many levels.
@@ -154,7 +158,8 @@ class CycleSchedule(keras.callbacks.Callback):
                 isinstance(value, bool) or not isinstance(value, int) or value < least
             ):
                 raise ValueError(
-                    f"`{name}` must be an integer >= {least}. Received: {name}={value!r}"
+                    f"`{name}` must be an integer >= {least}. "
+                    f"Received: {name}={value!r}"
                 )
             if value and not self.coarsen_data:
                 raise ValueError(
@@ -248,9 +253,7 @@ class Evaluate(keras.callbacks.Callback):
         began = time.perf_counter()
         result = self.function(self.model)
         self.seconds += time.perf_counter() - began
-        self.history.append(
-            Evaluation(logs["cost"], examples, logs["seconds"], result)
-        )
+        self.history.append(Evaluation(logs["cost"], examples, logs["seconds"], result))
 
 
 class Evaluation(NamedTuple):

@@ -163,12 +163,8 @@ def coarse_network(model: keras.Model, level: int) -> keras.Model:
     parts = coarsening(model)
     depth = parts.layers[0].depth
     if level not in range(depth + 1) or isinstance(level, bool):
-        raise ValueError(
-            f"`level` must be in 0 .. {depth}. Received: level={level!r}"
-        )
-    variables = [
-        x for layer in parts.layers for x in layer.theta() if x is not None
-    ]
+        raise ValueError(f"`level` must be in 0 .. {depth}. Received: level={level!r}")
+    variables = [x for layer in parts.layers for x in layer.theta() if x is not None]
     for finer in range(level):
         variables = parts.restricted(variables, finer)
     network = parts.network(level)
@@ -223,7 +219,11 @@ def coarsening(model: keras.Model) -> Coarsening:
             _refuse(layer, "it does not train; coarsened data train every layer")
         _check_constants(layer.name, "input", layer.input_chain)
         _check_constants(layer.name, "output", layer.output_chain)
-    stem = keras.Model(walk.inputs, walk.entries) if walk.stem_layers else None
+    stem = None
+    if walk.stem_layers:
+        single = len(walk.inputs) == 1
+        ends = (walk.inputs, walk.entries)
+        stem = keras.Model(*(x[0] if single else x for x in ends))
     return Coarsening(
         graph,
         layers,
@@ -353,8 +353,8 @@ def _check_constants(name, side, chain):
             raise ValueError(
                 f"Data cannot be coarsened on the {side} of the layer {name!r}: its "
                 f"prolongation from level {level}, of {chain.topology!r}, must "
-                f"reproduce constants, P P^T 1 = 1 (aggregations do). It is off by "
-                f"{error:.2g}"
+                f"reproduce constants, P P^T 1 = 1 (blocks of equal weights do). It "
+                f"is off by {error:.2g}"
             )
 
 
@@ -368,4 +368,6 @@ def _scaled(x, factors):
 
 
 def _refuse(layer, reason):
-    raise ValueError(f"Data cannot be coarsened for the layer {layer.name!r}: {reason}.")
+    raise ValueError(
+        f"Data cannot be coarsened for the layer {layer.name!r}: {reason}."
+    )

@@ -66,7 +66,9 @@ class CoarseFit:
             self.source = Batches(x, cycles.coarsening, memory, draws)
             self.batch_size = self.source.batch_size
         else:
-            self.source = Arrays(x, y, sample_weight, cycles.coarsening, memory, self.rng)
+            self.source = Arrays(
+                x, y, sample_weight, cycles.coarsening, memory, self.rng
+            )
             self.batch_size = min(batch_size or 32, self.source.rows)
         self.chunks = self.source.chunks()
         self.chunk, self.spent = next(self.chunks), 0.0
@@ -119,7 +121,10 @@ def _split(x, y, sample_weight, fraction):
     first = int(count * (1 - fraction))
 
     def cut(part):
-        return keras.tree.map_structure(lambda a: a[part], (x, y, sample_weight))
+        return tuple(
+            None if each is None else keras.tree.map_structure(lambda a: a[part], each)
+            for each in (x, y, sample_weight)
+        )
 
     kept, held_out = cut(slice(first)), cut(slice(first, None))
     return *kept, tuple(a for a in held_out if a is not None)

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import keras
 
 from msann_keras.coarse import POINTWISE, RESHAPING
-from msann_keras.layers import MultilevelDense, resolve
+from msann_keras.initializers import Multilevel
+from msann_keras.layers import MultilevelDense
 from msann_keras.merge import functional, shared_config
 from msann_keras.models import MultilevelModel
-from msann_keras.prolongation.families import Shuffled, Topology, identity
+from msann_keras.prolongation.families import Shuffled, Topology, identity, resolve
 
 #: Layers without weights whose output is a new space.
 NEW_SPACE = (*RESHAPING, keras.layers.Concatenate)
@@ -232,6 +233,12 @@ def _refuse_unconvertible(layer) -> None:
             layer,
             f"a {type(layer).__name__} layer has no multilevel form here; "
             f"allowed are Dense, {', '.join(known)}",
+        )
+    if isinstance(layer.kernel_initializer, Multilevel):
+        _refuse(
+            layer,
+            "its kernel_initializer is `Multilevel`, which sums over levels already; "
+            "give the layer its `base`, and every level draws from that",
         )
     config = layer.get_config()
     for feature in ("kernel_constraint", "bias_constraint"):

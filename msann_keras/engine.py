@@ -150,9 +150,7 @@ class Cycles:
         self._stay(0, zero, zero, source)
         for level in self.levels[1:]:
             level.clear()
-        finite = [
-            tf.reduce_all(tf.math.is_finite(v)) for v in self.levels[0].variables
-        ]
+        finite = [tf.reduce_all(tf.math.is_finite(v)) for v in self.levels[0].variables]
         return tf.reduce_all(finite)
 
     def _stay(self, level, place, batch, source):
@@ -232,9 +230,7 @@ class _Level:
     def __init__(self, cycles: Cycles, level: int):
         self.model, self.parts, self.level = cycles.model, cycles.coarsening, level
         self.network = self.parts.network(level)
-        self.network.compile(
-            loss=self.model.loss, loss_weights=self.model.loss_weights
-        )
+        self.network.compile(loss=self.model.loss, loss_weights=self.model.loss_weights)
         layers = [self.network.get_layer(x.name) for x in self.parts.layers]
         self.weights = [
             v for x in layers for v in (x.kernel, *([x.bias] if x.use_bias else []))

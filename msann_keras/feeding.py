@@ -1,10 +1,11 @@
-"""Data for training on coarsened data: chunks that live on the device at every level."""
+"""Data for training at every level: chunks of averaged samples on the device."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain as chained
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import keras
@@ -60,7 +61,7 @@ class Arrays:
     def chunks(self) -> Iterator[Chunk]:
         """Without end; the only chunk again and again, if all data fit into one."""
         if self.rows == self.samples:  # no second chunk is prepared
-            yield from itertools.repeat(_chunk(self.parts, self.coarsening))
+            yield from repeat(_chunk(self.parts, self.coarsening))
         yield from _prepared_ahead(self._parts_in_turn())
 
     def _parts_in_turn(self):
@@ -94,7 +95,7 @@ class Batches:
         first = next(self.stream, None)
         if first is None:
             raise ValueError("`x` must yield at least one batch. Received: none")
-        self.stream = itertools.chain([first], self.stream)
+        self.stream = chained([first], self.stream)
         self.batch_size = len(first[0][0])
         self.rows = min(_rows_within(memory, first, self.batch_size), draws)
         self.samples = None
@@ -185,7 +186,8 @@ def _chunk(parts, coarsening: Coarsening) -> Chunk:
     inputs, targets, weights = parts
     rows = len(inputs[0])
     if coarsening.stem is not None:
-        inputs = keras.tree.flatten(coarsening.stem(list(inputs), training=False))
+        inputs = inputs[0] if len(inputs) == 1 else list(inputs)
+        inputs = keras.tree.flatten(coarsening.stem(inputs, training=False))
     made: dict[Any, Any] = {}  # an autoencoder's inputs and targets are made once
 
     def averaged(array, chain, level):
@@ -197,17 +199,11 @@ def _chunk(parts, coarsening: Coarsening) -> Chunk:
     depth = coarsening.layers[0].depth
     weights = tuple(tf.convert_to_tensor(x) for x in weights)
     levels = [
-        tuple(
-            tuple(
-                averaged(array, chain, level)
-                for array, chain in zip(arrays, chains, strict=True)
-            )
-            for arrays, chains in (
-                (inputs, coarsening.inputs),
-                (targets, coarsening.outputs),
-            )
+        (
+            tuple(map(averaged, inputs, coarsening.inputs, repeat(level))),
+            tuple(map(averaged, targets, coarsening.outputs, repeat(level))),
+            weights,
         )
-        + (weights,)
         for level in range(depth + 1)
     ]
     return Chunk(levels, rows)

@@ -20,7 +20,6 @@ from msann_keras.multilevel_optimizer import MultilevelOptimizer, Progress, unwr
 from msann_keras.prolongation.hierarchy import Hierarchy, Weight
 from msann_keras.schedules import EVERY_LEVEL, Visit
 
-
 _FIT = signature(keras.Model.fit)
 
 
@@ -205,6 +204,7 @@ class MultilevelModel(keras.Model):
             self._cycles[callback.consistency] = Cycles(self, callback.consistency)
         cycles = self._cycles[callback.consistency]
         schedule = callback.schedule_for(self.depth)
+        callback.set_rates(self)  # bad ones are refused before anything is changed
         self._coarse_fit = CoarseFit(cycles, schedule, options, callback.memory)
         self._coarse_fit.begin()
         steps, self.steps_per_execution = self.steps_per_execution, 1

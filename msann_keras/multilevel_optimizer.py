@@ -126,9 +126,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         """Note so many steps at each level, made with batches of one size."""
         steps = np.asarray(steps, dtype="int64")
         # The backend's own variables: Keras's arithmetic takes a millisecond each.
-        position, examples, level_examples = (
-            x.value for x in self._progress.values()
-        )
+        position, examples, level_examples = (x.value for x in self._progress.values())
         position.assign_add(steps.sum())
         examples.assign_add(steps.sum() * batch_size)
         level_examples.assign_add(steps * batch_size)

@@ -13,7 +13,16 @@ ROOMS = {
     1: ["schedules", "cost"],
     2: ["prolongation"],
     3: ["initializers", "layers", "optimizers", "multilevel_optimizer"],
-    4: ["merge", "models", "convert", "callbacks"],
+    4: [
+        "merge",
+        "coarse",
+        "feeding",
+        "engine",
+        "coarse_fit",
+        "models",
+        "convert",
+        "callbacks",
+    ],
 }
 ROOM_OF = {
     f"msann_keras.{name}": room for room, names in ROOMS.items() for name in names

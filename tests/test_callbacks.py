@@ -102,13 +102,16 @@ def test_a_new_fit_begins_anew_and_resume_goes_on():
     assert model.progress == Progress(2, 8, (4, 4))
 
 
-def test_seconds_leave_validation_out(monkeypatch):
+def test_seconds_count_training_steps_alone(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("msann_keras.callbacks.time.perf_counter", lambda: now[0])
 
     class Clock(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            now[0] += 1  # the schedule's clock runs by now
+
         def on_train_batch_end(self, batch, logs=None):
-            now[0] += 1
+            now[0] += 10
 
         def on_test_batch_end(self, batch, logs=None):
             now[0] += 100

@@ -222,7 +222,9 @@ def test_coarse_data_are_averages_over_aggregates(topology, depth):
         actual = ms.coarse_data(x, chain(topology, depth), level)
         expected = averages(x, topology, level)
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-13)
-        ones = ms.coarse_data(np.full((1, topology.size), 7.0), chain(topology, depth), level)
+        ones = ms.coarse_data(
+            np.full((1, topology.size), 7.0), chain(topology, depth), level
+        )
         np.testing.assert_allclose(ones, np.full(ones.shape, 7), rtol=1e-13)
 
 

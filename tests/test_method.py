@@ -219,12 +219,14 @@ def test_compiled_as_eager(jit_compile):
 
 @contextmanager
 def floatx(dtype):
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)  # follows floatx only until it is first read
     try:
         yield
     finally:
         keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(policy)
 
 
 class Log(keras.callbacks.Callback):

@@ -88,7 +88,10 @@ class Coarsening(NamedTuple):
 
         fine = self.graph.inputs if self.stem is None else self.stem.outputs
         inputs = [
-            keras.Input((*tensor.shape[1:-1], chain.sizes[level]), dtype=tensor.dtype)
+            keras.Input(
+                (*tensor.shape[1:-1], chain.sizes[level]),
+                dtype=_dtype_of_averages(tensor, chain, level),
+            )
             for tensor, chain in zip(fine, self.inputs, strict=True)
         ]
         single = len(inputs) == 1
@@ -356,6 +359,12 @@ def _check_constants(name, side, chain):
                 f"reproduce constants, P P^T 1 = 1 (blocks of equal weights do). It "
                 f"is off by {error:.2g}"
             )
+
+
+def _dtype_of_averages(tensor, chain, level):
+    whole = keras.backend.is_int_dtype(tensor.dtype)
+    coarsened = chain.sizes[level] < chain.sizes[0]
+    return keras.config.floatx() if whole and coarsened else tensor.dtype
 
 
 def _scaled(x, factors):

@@ -157,17 +157,26 @@ def _cardinality(batches) -> int | None:
 def _flat(x, y, sample_weight, coarsening) -> list[tuple[np.ndarray, ...]]:
     """Inputs, targets and weights, each as a tuple of arrays in the model's order."""
     graph = coarsening.graph
-    inputs = [x[name] for name in graph.input_names] if isinstance(x, dict) else x
-    targets = [y[name] for name in graph.output_names] if isinstance(y, dict) else y
+    inputs = _in_order("x", x, graph.input, [tensor.name for tensor in graph.inputs])
+    targets = _in_order("y", y, graph.output, graph.output_names)
     weights = [] if sample_weight is None else [sample_weight]
     return [
-        tuple(_array(part) for part in keras.tree.flatten(parts))
-        for parts in (
-            inputs if isinstance(inputs, list | tuple) else [inputs],
-            targets if isinstance(targets, list | tuple) else [targets],
-            weights,
-        )
+        tuple(_array(part) for part in parts) for parts in (inputs, targets, weights)
     ]
+
+
+def _in_order(argument, data, structure, names) -> list:
+    """The arrays in the order of the model, by name if they come in a dict."""
+    if not isinstance(data, dict):
+        return list(data) if isinstance(data, list | tuple) else [data]
+    if isinstance(structure, dict):
+        names = sorted(structure)
+    if missing := [name for name in names if name not in data]:
+        raise ValueError(
+            f"`{argument}` must have an array for each of {names}. "
+            f"Received: a dict without {missing}"
+        )
+    return [data[name] for name in names]
 
 
 def _array(data) -> np.ndarray:

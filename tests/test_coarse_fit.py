@@ -269,3 +269,18 @@ def test_bad_options_are_refused_at_once(options, message):
 def test_growth_must_be_positive(first, factor):
     with pytest.raises(ValueError, match="`first` must be an integer >= 1"):
         Growing(first, factor)
+
+
+def test_inputs_and_targets_may_come_by_name():
+    keras.utils.set_random_seed(4)
+    first, second = keras.Input((8,), name="first"), keras.Input((8,), name="second")
+    joined = keras.layers.Add()(
+        [keras.layers.Dense(4)(first), keras.layers.Dense(4)(second)]
+    )
+    outputs = keras.layers.Dense(8, name="out")(joined)
+    model = ms.multilevel(keras.Model([first, second], outputs), 1)
+    model.compile("adam", "mse", jit_compile=False)
+    by_name = {"second": X[::-1], "first": X}
+    fit(model, by_name, {"out": X}, steps_per_epoch=1)
+    with pytest.raises(ValueError, match=r"without \['second'\]"):
+        fit(model, {"first": X}, X)

@@ -269,7 +269,9 @@ class Scaled(keras.optimizers.schedules.LearningRateSchedule):
     """A learning-rate schedule times a constant."""
 
     def __init__(self, schedule, factor: float):
-        self.schedule = keras.saving.deserialize_keras_object(schedule)
+        is_config = isinstance(schedule, dict)
+        deserialize = keras.saving.deserialize_keras_object
+        self.schedule = deserialize(schedule) if is_config else schedule
         self.factor = factor
 
     def __call__(self, step):

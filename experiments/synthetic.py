@@ -5,10 +5,11 @@ through noise and has to give it back without (a denoising autoencoder).
 """
 
 import math
-import numbers
 from typing import NamedTuple
 
 import numpy as np
+
+from experiments.checks import whole_number
 
 VARIANTS = ("paper", "script")
 #: The chance of each pixel of the input to fire spuriously (section 4.2).
@@ -169,18 +170,8 @@ no noise; 3 training and 2 validation samples, seed 0
 # -------------------------------------------------------------------- helpers
 
 
-def _whole_number(name, value, least):
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ValueError(
-            f"`{name}` must be a whole number, at least {least}. "
-            f"Received: {name}={value!r}"
-        )
-    return int(value)
-
-
 def _check(n, variant):
-    n = _whole_number("n", n, least=PARTS)
+    n = whole_number("n", n, least=PARTS)
     if n % PARTS:
         raise ValueError(f"`n` must be a multiple of {PARTS}. Received: n={n}")
     if variant not in VARIANTS:
@@ -219,9 +210,9 @@ def _noisy(y, rng):
 
 
 def _task(title, draw, *, samples, validation, seed, variant):
-    samples = _whole_number("samples", samples, least=1)
-    validation = _whole_number("validation", validation, least=1)
-    seed = _whole_number("seed", seed, least=0)
+    samples = whole_number("samples", samples, least=1)
+    validation = whole_number("validation", validation, least=1)
+    seed = whole_number("seed", seed, least=0)
     halves = []
     streams = np.random.SeedSequence(seed).spawn(2)
     for stream, count in zip(streams, (samples, validation), strict=True):

@@ -62,8 +62,8 @@ class CoarseFit:
         memory = MEMORY if memory is None else memory
         if y is None:
             _refuse_batch_size(batch_size)
-            draws = schedule.batches_per_cycle
-            self.source = Batches(x, cycles.coarsening, memory, draws)
+            drawn = int(cycles.batches(schedule.cycle).sum())
+            self.source = Batches(x, cycles.coarsening, memory, drawn)
             self.batch_size = self.source.batch_size
         else:
             self.source = Arrays(
@@ -92,7 +92,9 @@ class CoarseFit:
             model.compute_metrics(None, y, outputs)
             model.reset_metrics()
         self.cycles.begin()
-        self.cycles.prepare(self.chunk, self.batch_size)
+        # The longest call: the start of the schedule and its first cycle.
+        visits = self.schedule.take(0, self.schedule.to_cycle_end(0))
+        self.cycles.prepare(self.chunk, self.batch_size, visits)
 
     def cost(self, visits) -> float:
         """What visits cost, in examples at level 0."""

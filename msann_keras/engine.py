@@ -7,7 +7,8 @@ multilevel method of section 3.4 with the coarse network's gradient in the place
 restricted fine one, and all that happens at level l costs O(|M_l|).
 
 The program is a set of nested loops, a loop for each level, that reads its visits from
-an array. So it is compiled once for a network, whatever the schedule.
+an array. So it is compiled once for a network, whatever the schedule (anew where a
+call outgrows the array, whose length is a power of two from 1,024 on).
 """
 
 from __future__ import annotations
@@ -81,14 +82,17 @@ class Cycles:
         for layer in self.coarsening.layers:
             layer.gather()
 
-    def prepare(self, chunk: Chunk, batch_size: int) -> None:
-        """Compile the program for data of this shape, and train nothing."""
-        shapes = [(x.shape, x.dtype) for x in tf.nest.flatten(chunk.levels)]
-        key = str((shapes, batch_size))
+    def prepare(
+        self, chunk: Chunk, batch_size: int, visits: Sequence[Visit] = ()
+    ) -> None:
+        """Compile for data of this shape and as many visits, and train nothing."""
+        plan, order = self._blank(visits, batch_size)
+        data = tf.nest.flatten(chunk.levels)
+        key = str([(x.shape, x.dtype) for x in (plan, order, *data)])
         if key in self._prepared:
             return
         began = time.perf_counter()
-        self._call((), chunk, batch_size, np.random.default_rng(0))
+        self._program(tf.constant(plan), tf.constant(order), chunk.levels)
         self.compile_seconds += time.perf_counter() - began
         self._prepared.add(key)
 
@@ -134,14 +138,19 @@ class Cycles:
 
     def _call(self, visits, chunk, batch_size, rng):
         """Make visits; whether all weights are finite."""
-        plan = np.full((2, _room(len(visits) + 1)), -1, dtype="int32")
+        plan, order = self._blank(visits, batch_size)
         plan[:, : len(visits)] = np.reshape(visits, (-1, 2)).T
         count = int(self.batches(visits).sum())
-        order = np.zeros((_room(count), batch_size), dtype="int32")
         order[:count] = _shuffled_rows(chunk.rows, count * batch_size, rng).reshape(
             count, batch_size
         )
         return bool(self._program(tf.constant(plan), tf.constant(order), chunk.levels))
+
+    def _blank(self, visits, batch_size):
+        """A plan that ends at once and an order, with room for these visits."""
+        plan = np.full((2, _room(len(visits) + 1)), -1, dtype="int32")
+        count = int(self.batches(visits).sum())
+        return plan, np.zeros((_room(count), batch_size), dtype="int32")
 
     def _cycles(self, plan, order, data):
         """The program: walk the plan from level 0, and come back there."""
@@ -319,7 +328,8 @@ class _Level:
         inputs, targets, sample_weight = data
         x = inputs[0] if len(inputs) == 1 else list(inputs)
         sample_weight = sample_weight[0] if sample_weight else None
-        with keras.StatelessScope(zip(self.weights, weights, strict=True)) as scope:
+        values = zip(self.weights, weights, strict=True)
+        with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = self.network(x, training=True)
             y = keras.tree.pack_sequence_as(outputs, list(targets))
             loss = self.network.compute_loss(x, y, outputs, sample_weight)

@@ -82,13 +82,13 @@ class Batches:
         batches: Yields `(x, y)` or `(x, y, sample_weight)`.
         coarsening: The spaces of the model.
         memory: Bytes that the chunks of all levels may take.
-        draws: Samples that a compiled call draws; a chunk has no more.
+        batches_per_call: Batches that a compiled call draws; a chunk has no more.
 
     Raises:
         ValueError: No batches, or batches without targets.
     """
 
-    def __init__(self, batches, coarsening, memory, draws):
+    def __init__(self, batches, coarsening, memory, batches_per_call):
         self.coarsening, self.batches = coarsening, batches
         self.endless = not isinstance(batches, tf.data.Dataset | keras.utils.PyDataset)
         self.stream = self._again_and_again()
@@ -97,7 +97,8 @@ class Batches:
             raise ValueError("`x` must yield at least one batch. Received: none")
         self.stream = chained([first], self.stream)
         self.batch_size = len(first[0][0])
-        self.rows = min(_rows_within(memory, first, self.batch_size), draws)
+        drawn = batches_per_call * self.batch_size
+        self.rows = min(_rows_within(memory, first, self.batch_size), drawn)
         self.samples = None
         if (known := _cardinality(batches)) is not None:
             self.samples = known * self.batch_size
@@ -181,7 +182,7 @@ def _in_order(argument, data, structure, names) -> list:
 
 def _array(data) -> np.ndarray:
     data = np.asarray(data)
-    return data.astype("float32") if data.dtype == np.float64 else data
+    return data.astype(keras.config.floatx()) if data.dtype == np.float64 else data
 
 
 def _rows_within(memory, parts, samples) -> int:

@@ -113,7 +113,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     def pack(self, level: int, size: int):
         """The vector of `size` entries that a level is packed into, and its copy."""
         if str(level) not in self.packed:
-            variable = keras.Variable(np.zeros(size, "float32"), name=f"level_{level}")
+            dtype = keras.config.floatx()
+            variable = keras.Variable(np.zeros(size, dtype), name=f"level_{level}")
             optimizer = self.levels[level]
             copy = type(optimizer).from_config(optimizer.get_config())
             copy.build([variable])

@@ -241,6 +241,18 @@ def test_integers_are_averaged_as_real_numbers():
     np.testing.assert_allclose(actual, [[127.5, 3.5]], rtol=1e-6)
 
 
+def test_an_input_of_integers_takes_averages():
+    inputs = keras.Input((4,), dtype="uint8")
+    hidden = keras.layers.Rescaling(1 / 255)(inputs)
+    model = ms.MultilevelModel(inputs, ms.MultilevelDense(4, 1)(hidden))
+    x = np.array([[0, 255, 3, 4]], "uint8")
+    coarse = ms.coarse_network(model, 1)
+    kernel = coarse.get_weights()[0]
+    averaged = ms.coarse_data(x, chain(ms.path(4), 1), 1)
+    expected = np.array([[127.5, 3.5]]) / 255 @ kernel
+    np.testing.assert_allclose(coarse(averaged), expected, rtol=1e-5)
+
+
 def test_labels_on_an_identity_space_stay_labels():
     labels = np.array([2, 0, 1])
     assert ms.coarse_data(labels, chain(ms.identity(3), 2), 2).numpy().tolist() == [

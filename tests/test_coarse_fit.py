@@ -169,10 +169,10 @@ def test_data_beyond_the_memory_bound_come_in_chunks_that_use_every_sample():
     seen = [next(chunks).levels[2][0][0].numpy()[:, 0] for _ in range(2)]
     assert sorted(np.concatenate(seen)) == list(range(12))
 
-    stream = Batches(generator(), parts, 2**20, draws=7)
+    stream = Batches(generator(), parts, 2**20, batches_per_call=2)
     first, second = (chunk for chunk, _ in zip(stream.chunks(), range(2), strict=False))
     got = np.concatenate([c.levels[0][0][0].numpy() for c in (first, second)])
-    np.testing.assert_array_equal(got, X[:14])
+    np.testing.assert_array_equal(got, X[:20])
     fit(model_of(), schedule=cycles(memory=2000), epochs=3)
 
 

@@ -1,239 +1,500 @@
-"""The compiled cycles against NumPy, and that nothing is lost when they fail."""
+"""Cycles in float64 against a restatement with dense matrices, step by step."""
+
+from itertools import pairwise
 
 import keras
 import numpy as np
 import pytest
+import reference
 import tensorflow as tf
-from matrices import dense
+from test_method import dense_chains, floatx
 
 import msann_keras as ms
 from msann_keras import engine
 from msann_keras.engine import Cycles
-from msann_keras.feeding import Arrays
-from msann_keras.schedules import Visit, gamma_cycle
+from msann_keras.feeding import Chunk
+from msann_keras.multilevel_optimizer import Progress
+from msann_keras.schedules import Growing, f_cycle, gamma_cycle
 
 BATCH = 4
-
-
-def network(sizes=(8, 4, 8), depth=2, optimizer=None, jit=False, consistency=0, **kw):
-    keras.utils.set_random_seed(11)
-    layers = [keras.layers.Dense(n, activation="sigmoid") for n in sizes[1:]]
-    plain = keras.Sequential([keras.Input((sizes[0],)), *layers])
-    model = ms.multilevel(plain, depth, **kw)
-    model.compile(optimizer or keras.optimizers.SGD(0.5), "mse", jit_compile=jit)
-    model.make_train_function()
-    cycles = Cycles(model, consistency)
-    cycles.begin()
-    return model, cycles
-
-
-def samples(sizes=(8, 4, 8), rows=16):
-    rng = np.random.default_rng(12)
-    return [rng.random((rows, n)).astype("float32") for n in (sizes[0], sizes[-1])]
-
-
-def chunk_of(cycles, x, y, weight=None):
-    rng = np.random.default_rng(0)
-    return next(Arrays(x, y, weight, cycles.coarsening, 2**30, rng).chunks())
-
-
-def theta(model):
-    return [np.array(w) for layer in model.multilevel_layers for w in layer.theta()]
-
-
-class Reference:
-    """Full approximation scheme on averaged data, in NumPy, with Adam or SGD."""
-
-    def __init__(self, model, x, y, order, rate, adam):
-        self.layers = model.multilevel_layers
-        self.x, self.y, self.order, self.rate, self.adam = x, y, order, rate, adam
-        self.theta = [w.astype(float) for w in theta(model)]
-        self.slots, self.batch = {}, 0
-
-    def chains(self, i):
-        return self.layers[i].input_chain, self.layers[i].output_chain
-
-    def transfer(self, weights, level, down):
-        result = []
-        for i in range(len(self.layers)):
-            P, Q = (dense(c.steps[level]) for c in self.chains(i))
-            P, Q = (P.T, Q.T) if down else (P, Q)
-            result += [P @ weights[2 * i] @ Q.T, Q @ weights[2 * i + 1]]
-        return result
-
-    def gradient(self, weights, level, rows):
-        sums = [
-            [dense(c.composites[level]).sum(axis=0) for c in self.chains(i)]
-            for i in range(len(self.layers))
-        ]
-        averages = [
-            data[rows] @ dense(c.composites[level]) / s
-            for data, c, s in (
-                (self.x, self.chains(0)[0], sums[0][0]),
-                (self.y, self.chains(-1)[1], sums[-1][1]),
-            )
-        ]
-        activations = [averages[0]]
-        for i, (c, d) in enumerate(sums):
-            kernel = c[:, None] * weights[2 * i] / d
-            z = activations[-1] @ kernel + weights[2 * i + 1] / d
-            activations.append(1 / (1 + np.exp(-z)))
-        error = activations[-1] - averages[1]
-        delta = 2 * error / error.size
-        result = []
-        for i in reversed(range(len(self.layers))):
-            c, d = sums[i]
-            delta = delta * activations[i + 1] * (1 - activations[i + 1])
-            kernel = c[:, None] * weights[2 * i] / d
-            result = [
-                c[:, None] * (activations[i].T @ delta) / d,
-                delta.sum(axis=0) / d,
-                *result,
-            ]
-            delta = delta @ kernel.T
-        return result
-
-    def step(self, weights, level):
-        gradient = self.gradient(weights, level, self.order[self.batch])
-        self.batch += 1
-        if not self.adam:
-            return [w - self.rate * g for w, g in zip(weights, gradient, strict=True)]
-        zeros = [np.zeros_like(w) for w in weights]
-        t, m, v = self.slots.get(level, (0, zeros, zeros))
-        t += 1
-        m = [0.9 * a + 0.1 * g for a, g in zip(m, gradient, strict=True)]
-        v = [0.999 * a + 0.001 * g * g for a, g in zip(v, gradient, strict=True)]
-        self.slots[level] = t, m, v
-        rate = self.rate * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-        return [
-            w - rate * a / (np.sqrt(b) + 1e-7)
-            for w, a, b in zip(weights, m, v, strict=True)
-        ]
-
-    def run(self, visits):
-        visits = list(visits)
-        self.theta = self.stay(self.theta, 0, visits)
-
-    def stay(self, weights, level, visits):
-        while visits and visits[0].level >= level:
-            if visits[0].level == level:
-                for _ in range(visits.pop(0).steps):
-                    weights = self.step(weights, level)
-            else:
-                before = self.transfer(weights, level, down=True)
-                after = self.stay(before, level + 1, visits)
-                change = [a - b for a, b in zip(after, before, strict=True)]
-                change = self.transfer(change, level, down=False)
-                weights = [w + c for w, c in zip(weights, change, strict=True)]
-        return weights
-
-
-def compare(monkeypatch, visits, adam, jit, sizes=(8, 4, 8), **options):
-    x, y = samples(sizes)
-    kind = keras.optimizers.Adam if adam else keras.optimizers.SGD
-    rate = 0.01 if adam else 0.5
-    model, cycles = network(sizes, optimizer=kind(rate), jit=jit, **options)
-    count = sum(visit.steps for visit in visits)
-    order = np.random.default_rng(13).integers(0, len(x), (count, BATCH))
-    monkeypatch.setattr(
-        engine, "_shuffled_rows", lambda rows, n, rng: order.ravel()[:n].astype("int32")
-    )
-    reference = Reference(model, x, y, order, rate, adam)
-    chunk = chunk_of(cycles, x, y)
-    for _ in range(2):  # twice: optimizer state stays
-        reference.batch = 0
-        reference.run(visits)
-        cycles.run(visits, chunk, BATCH, np.random.default_rng(0))
-    for ours, expected in zip(theta(model), reference.theta, strict=True):
-        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
-    return model
-
-
-SCHEDULES = {
-    "V": gamma_cycle(2, 1, 2).cycle,
-    "W": gamma_cycle(2, 2, 1).cycle,
-    "jumps": (Visit(2, 3), Visit(0, 1), Visit(1, 2), Visit(2, 1)),
+EAGER = {"run_eagerly": True}
+SPACES = {
+    "paths": [ms.path(8), ms.path(4), ms.path(8)],
+    "odd paths": [ms.path(9), ms.path(5), ms.path(9)],
+    "mixed": [ms.grid(4, 4), ms.path(4), ms.identity(3)],
+    "shuffled": [ms.shuffled(ms.path(8), seed=1), ms.path(5)],
 }
 
 
-@pytest.mark.parametrize("visits", SCHEDULES.values(), ids=SCHEDULES)
-@pytest.mark.parametrize("adam", [False, True], ids=["SGD", "Adam"])
-def test_cycles_equal_the_full_approximation_scheme_in_numpy(monkeypatch, visits, adam):
-    compare(monkeypatch, visits, adam, jit=False)
+# --------------------------------------------------- the method, restated in NumPy
 
 
-def test_odd_sizes_and_grids_equal_numpy(monkeypatch):
-    odd, grids = (9, 5, 9), (9, 6, 9)
-    compare(monkeypatch, SCHEDULES["V"], True, jit=False, sizes=odd)
-    compare(monkeypatch, SCHEDULES["W"], False, jit=False, sizes=grids, topology="grid")
+def rounded(x):
+    """Keras casts decay rates by way of float32."""
+    return float(np.float32(x))
 
 
-@pytest.mark.parametrize("packed_from", [1, 9])
-def test_compiled_cycles_equal_numpy_packed_or_not(monkeypatch, packed_from):
+class SGD:
+    """Keras's SGD with momentum, for one level."""
+
+    def __init__(self, rate, momentum=0.0):
+        self.options = {"learning_rate": rate, "momentum": momentum}
+        self.rate, self.momentum, self.velocity = rate, rounded(momentum), 0.0
+
+    def change(self, gradient):
+        self.velocity = self.momentum * self.velocity - self.rate * gradient
+        return self.velocity
+
+    def keras(self):
+        return keras.optimizers.SGD(**self.options)
+
+
+class Adam:
+    """Keras's Adam, for one level."""
+
+    def __init__(self, rate):
+        self.rate, self.step, self.mean, self.square = rate, 0, 0.0, 0.0
+
+    def change(self, gradient):
+        self.step += 1
+        self.mean += (gradient - self.mean) * (1 - 0.9)
+        self.square += (gradient**2 - self.square) * (1 - 0.999)
+        first, second = 1 - rounded(0.9) ** self.step, 1 - rounded(0.999) ** self.step
+        rate = self.rate * np.sqrt(second) / first
+        return -rate * self.mean / (np.sqrt(self.square) + 1e-7)
+
+    def keras(self):
+        return keras.optimizers.Adam(self.rate)
+
+
+def flat(parameters):
+    return np.concatenate([part.ravel() for pair in parameters for part in pair])
+
+
+def reshaped(vector, parameters):
+    result, at = [], 0
+    for kernel, bias in parameters:
+        middle, end = at + kernel.size, at + kernel.size + bias.size
+        result.append((vector[at:middle].reshape(kernel.shape), vector[middle:end]))
+        at = end
+    return result
+
+
+class Restated:
+    """The full approximation scheme on coarsened data.
+
+    `prolongations[s][l]` as in `reference`; `order` are the rows of every batch.
+    """
+
+    def __init__(self, prolongations, x, y, order, optimizers, consistency=0):
+        self.prolongations, self.order = prolongations, iter(order)
+        self.optimizers, self.consistency = optimizers, consistency
+        self.sums, self.data = [], []
+        for level in range(len(optimizers)):
+            composites = [
+                reference.composed([np.eye(len(c[0])), *c], level + 1)
+                for c in prolongations
+            ]
+            self.sums.append([P.sum(axis=0) for P in composites])
+            ends = ((x, composites[0]), (y, composites[-1]))
+            self.data.append([a @ P / P.sum(axis=0) for a, P in ends])
+
+    def transferred(self, parameters, level, down):
+        steps = [c[level] if down else c[level].T for c in self.prolongations]
+        return [
+            (P.T @ kernel @ Q, Q.T @ bias)
+            for (P, Q), (kernel, bias) in zip(pairwise(steps), parameters, strict=True)
+        ]
+
+    def gradient(self, level, parameters, rows):
+        """Of E_l for V and v, through the kernels diag(c) V diag(c')^-1."""
+        scales = [(c[:, None] / d, 1 / d) for c, d in pairwise(self.sums[level])]
+
+        def scaled(pairs):
+            return [
+                (kernel * s, bias * t)
+                for (kernel, bias), (s, t) in zip(pairs, scales, strict=True)
+            ]
+
+        x, y = self.data[level]
+        weights = scaled(parameters)
+        _, gradient = reference.loss_and_gradient(weights, x[rows], y[rows])
+        return flat(scaled(gradient))
+
+    def train(self, level, parameters, steps, tau):
+        for _ in range(steps):
+            gradient = self.gradient(level, parameters, next(self.order)) + tau
+            change = self.optimizers[level].change(gradient)
+            parameters = reference.add(parameters, reshaped(change, parameters))
+        return parameters
+
+    def tau(self, level, fine, coarse, tau):
+        if not self.consistency:
+            return 0.0
+        rows = np.concatenate([next(self.order) for _ in range(self.consistency)])
+        for _ in range(self.consistency):  # both gradients are counted
+            next(self.order)
+        gradient = self.gradient(level, fine, rows) + tau
+        target = self.transferred(reshaped(gradient, fine), level, down=True)
+        return flat(target) - self.gradient(level + 1, coarse, rows)
+
+    def walk(self, level, parameters, visits, tau=0.0):
+        """Visits from the front of the list, as long as they are here or below."""
+        while visits and visits[0].level >= level:
+            if visits[0].level == level:
+                steps = visits.pop(0).steps
+                parameters = self.train(level, parameters, steps, tau)
+                continue
+            restricted = self.transferred(parameters, level, down=True)
+            coarse_tau = self.tau(level, parameters, restricted, tau)
+            coarse = self.walk(level + 1, restricted, visits, coarse_tau)
+            change = reshaped(flat(coarse) - flat(restricted), coarse)
+            change = self.transferred(change, level, down=False)
+            parameters = reference.add(parameters, change)
+        return parameters
+
+
+# ------------------------------------------------------------- a model and its data
+
+
+class Run:
+    """A model of sigmoid layers with random weights, and samples for it."""
+
+    def __init__(self, spaces, depth, optimizer, rows=12, **options):
+        rng = np.random.default_rng(0)
+        inputs = outputs = keras.Input((spaces[0].size,))
+        for source, target in pairwise(spaces):
+            outputs = ms.MultilevelDense(
+                target.size,
+                depth,
+                activation="sigmoid",
+                input_topology=source,
+                output_topology=target,
+            )(outputs)
+        self.model = ms.MultilevelModel(inputs, outputs)
+        self.model.set_weights(
+            [rng.normal(size=w.shape) for w in self.model.get_weights()]
+        )
+        self.model.compile(optimizer, "mse", **(options or EAGER))
+        self.model.make_train_function()
+        self.depth = depth
+        self.prolongations = dense_chains(spaces, max(depth, 1))
+        self.x, self.y = (
+            rng.uniform(size=(rows, space.size)) for space in (spaces[0], spaces[-1])
+        )
+
+    def theta(self):
+        pairs = [layer.theta() for layer in self.model.multilevel_layers]
+        return [(kernel.numpy(), bias.numpy()) for kernel, bias in pairs]
+
+    def chunk(self, cycles):
+        parts, dtype = cycles.coarsening, keras.config.floatx()
+        levels = []
+        for level in range(self.depth + 1):
+            x = ms.coarse_data(self.x, parts.inputs[0], level)
+            y = ms.coarse_data(self.y, parts.outputs[0], level)
+            levels.append(((tf.cast(x, dtype),), (tf.cast(y, dtype),), ()))
+        return Chunk(levels, len(self.x))
+
+    def cycles(self, consistency=0):
+        cycles = Cycles(self.model, consistency)
+        cycles.begin()
+        return cycles
+
+    def run(self, cycles, visits, batch_size=BATCH):
+        rng = np.random.default_rng(0)
+        return cycles.run(visits, self.chunk(cycles), batch_size, rng)
+
+    def restated(self, visits, optimizers, consistency=0):
+        order = rows_in_turn(len(self.x), 100 * BATCH, None).reshape(-1, BATCH)
+        restated = Restated(
+            self.prolongations, self.x, self.y, order, optimizers, consistency
+        )
+        return restated.walk(0, self.theta(), list(visits))
+
+
+def rows_in_turn(rows, count, rng):
+    return 5 * np.arange(count, dtype="int32") % rows
+
+
+def all_rows(rows, count, rng):
+    return np.arange(count, dtype="int32") % rows
+
+
+@pytest.fixture
+def known_order(monkeypatch):
+    monkeypatch.setattr(engine, "_shuffled_rows", rows_in_turn)
+
+
+def assert_close(actual, expected, tolerance):
+    for a, b in zip(tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+# -------------------------------------------------------------- a cycle is the method
+
+OPTIMIZERS = {
+    "sgd": lambda: SGD(0.5),
+    "momentum": lambda: SGD(0.5, 0.9),
+    "adam": lambda: Adam(0.05),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("gamma", "steps"), [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test_a_cycle_is_the_restated_one(known_order, optimizer, gamma, steps):
+    with floatx("float64"):
+        make = OPTIMIZERS[optimizer]
+        run = Run(SPACES["odd paths"], 2, make().keras())
+        visits = gamma_cycle(2, gamma, steps).cycle
+        expected = run.restated(visits, [make() for _ in range(3)])
+        before = run.theta()
+        run.run(run.cycles(), visits)
+        assert_close(run.theta(), expected, 1e-11)
+        assert np.abs(flat(expected) - flat(before)).max() > 1e-2
+
+
+@pytest.mark.parametrize("consistency", [0, 2])
+@pytest.mark.parametrize("spaces", SPACES)
+def test_slots_and_rates_are_each_levels_own(known_order, spaces, consistency):
+    """Over two cycles, which end at a coarse level, and with rate factors."""
+    with floatx("float64"):
+        run = Run(SPACES[spaces], 2, Adam(0.05).keras())
+        run.model.optimizer.rate_factors = (1, 1.5, 2)
+        visits = (*f_cycle(2, Growing(1, 2)).cycle, ms.Visit(2, 1), ms.Visit(1, 2))
+        adams = [Adam(0.05 * factor) for factor in (1, 1.5, 2)]
+        cycles = run.cycles(consistency)
+        for _ in range(2):
+            expected = run.restated(visits, adams, consistency)
+            run.run(cycles, visits)
+            assert_close(run.theta(), expected, 1e-11)
+
+
+@pytest.mark.parametrize(
+    ("jit_compile", "packed_from"), [(True, 1), (True, 9), (False, 1)]
+)
+def test_compiled_and_packed_with_tau_as_restated(
+    known_order, monkeypatch, jit_compile, packed_from
+):
     monkeypatch.setattr(engine, "PACKED_FROM", packed_from)
-    model = compare(monkeypatch, SCHEDULES["V"], adam=True, jit=True)
-    for layer in model.multilevel_layers:  # coarse levels are left empty
-        for variable in layer.kernels[1:] + layer.biases[1:]:
-            assert not np.any(variable)
+    run = Run(SPACES["odd paths"], 2, Adam(0.05).keras(), jit_compile=jit_compile)
+    visits = gamma_cycle(2, 2).cycle
+    cycles, adams = run.cycles(1), [Adam(0.05) for _ in range(3)]
+    joined = packed_from == 1
+    assert [level.joined for level in cycles.levels] == [False, joined, joined]
+    for _ in range(2):
+        expected = run.restated(visits, adams, consistency=1)
+        run.run(cycles, visits)
+        assert_close(run.theta(), expected, 1e-4)
+
+
+def test_packed_levels_train_in_float64(known_order, monkeypatch):
+    monkeypatch.setattr(engine, "PACKED_FROM", 1)
+    with floatx("float64"):
+        run = Run(SPACES["paths"], 1, Adam(0.05).keras())
+        visits = gamma_cycle(1).cycle
+        expected = run.restated(visits, [Adam(0.05), Adam(0.05)])
+        run.run(run.cycles(), visits)
+        assert_close(run.theta(), expected, 1e-11)
+
+
+def test_levels_are_not_packed_for_optimizers_that_look_at_the_whole(monkeypatch):
+    monkeypatch.setattr(engine, "PACKED_FROM", 1)
+    clipped, whole = keras.optimizers.SGD(0.1, clipnorm=1.0), keras.optimizers.Lamb(0.1)
+    for optimizer in (clipped, whole):
+        cycles = Run(SPACES["paths"], 1, optimizer).cycles()
+        assert not cycles.levels[1].joined
+
+
+def test_to_begin_changes_no_prediction():
+    run = Run(SPACES["mixed"], 2, "adam")
+    before = run.model(run.x)
+    run.cycles()
+    assert_close(run.model(run.x), before, 1e-6)
+
+
+@pytest.mark.parametrize("prepare", [True, False])
+def test_to_prepare_or_to_make_no_visits_changes_nothing(prepare):
+    run = Run(SPACES["mixed"], 2, "adam")
+    cycles = run.cycles()
+    variables = run.model.variables + run.model.optimizer.variables
+    before = [v.numpy() for v in variables]
+    if prepare:
+        cycles.prepare(run.chunk(cycles), BATCH)
+    else:
+        run.run(cycles, ())
+    assert_close([v.numpy() for v in variables], before, 0)
+
+
+# ------------------------------------------------------------ where nothing coarsens
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_without_coarsening_a_coarse_visit_is_plain_training(known_order, optimizer):
+    spaces, make = [ms.identity(5), ms.identity(3)], OPTIMIZERS[optimizer]
+    results = []
+    for level in range(3):
+        run = Run(spaces, 2, make().keras())
+        run.run(run.cycles(), [ms.Visit(level, 6)])
+        results.append(run.theta())
+    start, plain = Run(spaces, 2, make().keras()), Run(spaces, 0, make().keras())
+    plain.model.set_weights([part for pair in start.theta() for part in pair])
+    for rows in rows_in_turn(12, 6 * BATCH, None).reshape(-1, BATCH):
+        plain.model.train_on_batch(start.x[rows], start.y[rows])
+    for result in results:
+        assert_close(result, plain.theta(), 1e-5)
+
+
+def regularised(depth, **options):
+    inputs = keras.Input((6,))
+    ends = {"input_topology": "identity", "output_topology": "identity"}
+    layer = ms.MultilevelDense(4, depth, activation="tanh", **ends, **options)
+    model = ms.MultilevelModel(inputs, layer(inputs))
+    model.compile(keras.optimizers.SGD(0.5), "mse", **EAGER)
+    model.make_train_function()
+    return model
+
+
+ACTIVITY = {"activity_regularizer": keras.regularizers.L2(0.5)}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_regularizer": "l2"},
+        {"bias_regularizer": "l1"},
+        ACTIVITY,
+    ],
+)
+@pytest.mark.parametrize("level", [0, 1])
+def test_regularisers_act_in_cycles(known_order, options, level):
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=(12, n)).astype("float32") for n in (6, 4))
+    model, plain = regularised(1, **options), regularised(0, **options)
+    (layer,), (other,) = model.multilevel_layers, plain.multilevel_layers
+    other.set_weights([part.numpy() for part in layer.theta()])
+    cycles = Cycles(model)
+    cycles.begin()
+    part = ((tf.constant(x),), (tf.constant(y),), ())
+    cycles.run([ms.Visit(level, 3)], Chunk([part] * 2, 12), BATCH, rng)
+    for rows in rows_in_turn(12, 3 * BATCH, None).reshape(-1, BATCH):
+        plain.train_on_batch(x[rows], y[rows])
+    assert_close(layer.theta(), other.theta(), 1e-5)
+
+
+# ------------------------------------------------------------------- consistency
+
+
+def test_with_tau_coarse_gradients_are_restricted_fine_ones(monkeypatch):
+    """At a rate of zero every level stays at the restricted point."""
+    monkeypatch.setattr(engine, "_shuffled_rows", all_rows)
+    with floatx("float64"):
+        run = Run(SPACES["odd paths"], 2, keras.optimizers.SGD(0.0))
+        cycles, found = run.cycles(consistency=3), {}
+        chunk = run.chunk(cycles)  # 12 rows: the three batches are all of them
+        for level in cycles.levels[1:]:
+            # What a level is asked to do last, before it is emptied.
+            def clear(level=level, clear=level.clear):
+                data = chunk.levels[level.level]
+                found[level.level] = level.gradient(data)
+                found[-level.level] = level.gradient(data, consistent=False)
+                clear()
+
+            monkeypatch.setattr(level, "clear", clear)
+        cycles.run(gamma_cycle(2).cycle, chunk, BATCH, np.random.default_rng(0))
+        expected = cycles.levels[0].gradient(chunk.levels[0])
+    for level in (1, 2):
+        expected = cycles.coarsening.restricted(expected, level - 1)
+        assert_close(found[level], expected, 1e-13)
+        apart = np.abs(found[-level][0] - expected[0]).max()
+        assert apart > 1e-3
+
+
+@pytest.mark.parametrize(("consistency", "stays"), [(1, True), (0, False)])
+def test_a_stationary_point_stays_only_with_tau(monkeypatch, consistency, stays):
+    """Full batches; the fine loss and its gradient are zero."""
+    monkeypatch.setattr(engine, "_shuffled_rows", all_rows)
+    with floatx("float64"):
+        run = Run(SPACES["paths"], 2, keras.optimizers.SGD(0.5))
+        run.y = run.model(run.x).numpy()
+        before = run.theta()
+        run.run(run.cycles(consistency), gamma_cycle(2, 1, 2).cycle, batch_size=12)
+        moved = np.abs(flat(run.theta()) - flat(before)).max()
+    assert moved < 1e-13 if stays else moved > 1e-3
+
+
+# ------------------------------------------------------------- what is compiled
 
 
 def test_one_program_serves_every_schedule():
-    _, cycles = network()
-    chunk = chunk_of(cycles, *samples())
-    rng = np.random.default_rng(1)
-    for gamma, k in ((1, 1), (2, 3), (3, 2)):
-        cycles.run(gamma_cycle(2, gamma, k).cycle, chunk, BATCH, rng)
+    run = Run(SPACES["paths"], 2, "sgd", jit_compile=False)
+    cycles = run.cycles()
+    for gamma, steps in ((1, 1), (2, 3), (3, 2)):
+        run.run(cycles, gamma_cycle(2, gamma, steps).cycle)
     assert cycles._program.experimental_get_tracing_count() == 1
+
+
+def test_a_long_call_is_compiled_before_it_is_run():
+    run = Run(SPACES["paths"], 1, "sgd", jit_compile=False)
+    cycles = run.cycles()
+    visits = gamma_cycle(1, 1, 600).cycle  # 1,800 batches: more than the least room
+    cycles.prepare(run.chunk(cycles), BATCH, visits)
     seconds = cycles.compile_seconds
-    cycles.prepare(chunk, BATCH)
-    first = cycles.compile_seconds
-    cycles.prepare(chunk, BATCH)
-    assert seconds < first == cycles.compile_seconds
+    cycles.prepare(run.chunk(cycles), BATCH, visits)
+    assert 0 < seconds == cycles.compile_seconds
+    run.run(cycles, visits)
+    assert cycles._program.experimental_get_tracing_count() == 1
 
 
-def test_batches_follow_the_plan_and_count_both_gradients_of_tau():
-    _, cycles = network()
-    visits = gamma_cycle(2, 2, 3).cycle
-    counted = [sum(v.steps for v in visits if v.level == n) for n in range(3)]
-    assert cycles.batches(visits).tolist() == counted
-    _, consistent = network(consistency=2)
-    # Level 0 is left twice and level 1 four times: two batches at either end.
-    extra = [2 * 2, 2 * (2 + 4), 2 * 4]
-    assert (consistent.batches(visits) - counted).tolist() == extra
+# ------------------------------------------------------------------- what is counted
 
 
-def test_tau_makes_the_coarse_gradient_the_restricted_fine_one():
-    _, cycles = network(consistency=1)
-    x, y = samples()
-    chunk = chunk_of(cycles, x, y)
-    rows = tf.range(BATCH)
-    order = tf.reshape(rows, (1, BATCH))
-    source = engine._Source(tf.zeros(1, "int32"), rows, order, chunk.levels)
-    fine, coarse = cycles.levels[:2]
-    coarse.assign(cycles.coarsening.restricted(fine.values(), 0))
-    cycles._make_consistent(fine, coarse, tf.constant(0), source)
-    gradient = fine.unpacked(fine.gradient(source.batch(0, rows)))
-    wanted = cycles.coarsening.restricted(gradient, 0)
-    got = coarse.unpacked(coarse.gradient(source.batch(1, rows)))
-    for a, b in zip(got, wanted, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-7)
+def test_progress_and_steps_by_hand():
+    run = Run(SPACES["paths"], 2, "sgd")
+    cycles = run.cycles(consistency=3)
+    visits = gamma_cycle(2, 2).cycle  # 0 12121 0 12121 0
+    # Two descents to level 1, four to level 2, three batches at both ends.
+    assert cycles.batches(visits).tolist() == [3 + 6, 6 + 6 + 12, 4 + 12]
+    run.run(cycles, visits)
+    assert run.model.progress == Progress(49, 196, (36, 96, 64))
+    assert [int(o.iterations) for o in run.model.optimizer.levels] == [3, 6, 4]
 
 
-def test_weights_that_become_nan_are_given_back():
-    model, cycles = network(optimizer=keras.optimizers.Adam(0.1))
-    x, y = samples()
-    rng = np.random.default_rng(2)
-    good = chunk_of(cycles, x, y)
-    visits = gamma_cycle(2, 1, 2).cycle
-    cycles.run(visits, good, BATCH, rng)
-    before = theta(model)
-    bad = chunk_of(cycles, np.full_like(x, np.inf), y)
-    with pytest.raises(FloatingPointError, match=r"before it are kept.*rate \(0\.1\)"):
-        cycles.run(visits, bad, BATCH, rng)
-    for a, b in zip(theta(model), before, strict=True):
-        np.testing.assert_array_equal(a, b)
-    cycles.run(visits, good, BATCH, rng)  # and training goes on
-    assert all(np.isfinite(w).all() for w in theta(model))
+@pytest.mark.parametrize("count", [7, 20, 3, 0])
+def test_every_row_is_drawn_as_often_as_any_other(count):
+    order = engine._shuffled_rows(7, count, np.random.default_rng(0))
+    assert len(order) == count
+    seen = np.bincount(order, minlength=7)
+    assert seen.max() - seen.min() <= 1
+
+
+def test_logs_are_those_of_level_0(known_order):
+    run = Run(SPACES["paths"], 1, keras.optimizers.SGD(0.0))
+    logs = run.run(run.cycles(), [ms.Visit(0, 3), ms.Visit(1, 2)])
+    rows = rows_in_turn(12, 3 * BATCH, None)
+    expected = np.mean((run.model(run.x[rows]) - run.y[rows]) ** 2)
+    assert float(logs["loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+# ------------------------------------------------------------------ nothing is lost
+
+
+@pytest.mark.parametrize("packed_from", [1, 3])
+def test_after_a_divergence_all_is_finite_and_goes_on(monkeypatch, packed_from):
+    monkeypatch.setattr(engine, "PACKED_FROM", packed_from)
+    run = Run(SPACES["paths"], 2, Adam(0.01).keras())
+    cycles, visits = run.cycles(), gamma_cycle(2).cycle
+    run.run(cycles, visits)
+    before, progress, x = run.theta(), run.model.progress, run.x
+    run.x = np.full_like(x, np.inf)
+    with pytest.raises(FloatingPointError, match=r"NaN or infinite.*\(0.01\)"):
+        run.run(cycles, visits)
+    assert_close(run.theta(), before, 0)
+    assert run.model.progress == progress
+    run.x = x
+    run.run(cycles, visits)
+    assert np.isfinite(flat(run.theta())).all()
+    assert all(np.isfinite(v).all() for v in run.model.optimizer.variables)
 
 
 class OwnStep(ms.MultilevelModel):
@@ -255,7 +516,20 @@ def compiled(**options):
     return model
 
 
+class OwnLoss(ms.MultilevelModel):
+    def compute_loss(self, *args, **kwargs):
+        return super().compute_loss(*args, **kwargs)
+
+
+def own_loss():
+    inputs = keras.Input((8,))
+    model = OwnLoss(inputs, ms.MultilevelDense(8, 1)(inputs))
+    model.compile("sgd", "mse")
+    return model
+
+
 REFUSED = {
+    "own loss": (own_loss, "`compute_loss` of OwnLoss"),
     "own step": (own_step, "would not call the `train_step` of OwnStep"),
     "averages": (
         lambda: compiled(optimizer=keras.optimizers.SGD(use_ema=True), loss="mse"),

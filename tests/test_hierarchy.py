@@ -124,3 +124,17 @@ def test_refuses_a_cycle_deeper_than_itself():
     hierarchy = dense(ms.path(4), ms.path(4), depth=1)
     with pytest.raises(ValueError, match="no level for a visit.*level=2"):
         hierarchy.cycle_complexity(gamma_cycle(2))
+
+
+# -------------------------------------------------------------------- rates by level
+
+
+def test_glorot_ratios_by_hand():
+    halving = dense(*map(ms.path, (16, 4, 8)), depth=2)
+    np.testing.assert_allclose(halving.glorot_ratios, [1, 2**0.5, 2])
+    # 8 -> 8 -> 3 classes: sums of 16, 8 and of 11, 7; the geometric mean of both.
+    classes = dense(ms.path(8), ms.path(8), ms.identity(3), depth=1)
+    expected = [1, (16 / 8 * 11 / 7) ** (1 / 4)]
+    np.testing.assert_allclose(classes.glorot_ratios, expected)
+    still = dense(ms.identity(3), ms.identity(2), depth=2)
+    assert still.glorot_ratios == (1, 1, 1)

@@ -289,3 +289,16 @@ def test_refuses_theta_before_it_is_built():
 def test_refuses_theta_of_another_shape(theta, depth):
     with pytest.raises(ValueError, match=r"must have the shapes \[\(6, 4\), \(4,\)\]"):
         built(4, depth).set_theta(*theta)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_gather_moves_theta_to_level_0(use_bias):
+    layer = built(4, depth=2, use_bias=use_bias)
+    rng = np.random.default_rng(1)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    theta = numpy(x for x in layer.theta() if x is not None)
+    layer.gather()
+    own = numpy(layer.kernels[:1] + layer.biases[:1])
+    for one, other in zip(own, theta, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+    assert not any(v.numpy().any() for v in layer.kernels[1:] + layer.biases[1:])

@@ -240,3 +240,61 @@ def test_saved_state_goes_on_where_it_was(tmp_path):
         each.train_on_batch(x, x)
     for one, other in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+# ------------------------------------------------------ rates by level, packed levels
+
+
+def test_rate_factors_multiply_level_0s_rate():
+    bench = Bench(keras.optimizers.SGD(0.5))
+    bench.optimizer.rate_factors = (1, 4)
+    bench.step(EVERY)
+    assert bench.values() == [-0.5, -0.5, -2]
+    bench.optimizer.learning_rate = 0.25  # factors stay
+    assert [float(o.learning_rate) for o in bench.optimizer.levels] == [0.25, 1]
+    bench.optimizer.rate_factors = (1, 1)
+    assert [float(o.learning_rate) for o in bench.optimizer.levels] == [0.25, 0.25]
+
+
+def test_rate_factors_scale_a_schedule_of_rates():
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([0], [1.0, 0.5])
+    bench = Bench(keras.optimizers.SGD(rates))
+    bench.optimizer.rate_factors = (1, 4)
+    for level in (0, 0, 1, 1):
+        bench.step(level)
+    assert bench.values() == [-1.5, -1.5 - 6, -6]
+    copy = keras.optimizers.deserialize(keras.optimizers.serialize(bench.optimizer))
+    assert copy.rate_factors == (1, 4)
+    assert float(copy.levels[1].learning_rate) == 4
+
+
+@pytest.mark.parametrize("factors", [(1,), (2, 1), (1, 0), (1, -1), (1, float("inf"))])
+def test_refuses_other_rate_factors(factors):
+    optimizer = Bench("sgd").optimizer
+    with pytest.raises(ValueError, match="must be 2 positive numbers, the first"):
+        optimizer.rate_factors = factors
+    assert optimizer.rate_factors == (1, 1)
+
+
+def test_a_packed_level_has_a_copy_with_slots_and_the_levels_rate():
+    bench = Bench(keras.optimizers.SGD(0.5, momentum=0.9))
+    bench.optimizer.rate_factors = (1, 4)
+    count = len(bench.optimizer.variables)
+    variable, copy = bench.optimizer.pack(1, size=3)
+    assert len(bench.optimizer.variables) > count
+    assert bench.optimizer.pack(1, size=3)[1] is copy  # made once
+    copy.apply([tf.ones(3)], [variable])
+    np.testing.assert_array_equal(variable, [-2, -2, -2])
+    bench.optimizer.learning_rate = 1.0
+    assert float(copy.learning_rate) == 4
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(bench.optimizer))
+    assert again.pack(1, size=3)[0].shape == (3,)
+    assert [*again.packed] == ["1"]
+
+
+def test_advance_notes_steps_of_every_level_at_once():
+    optimizer = Bench("sgd").optimizer
+    optimizer.advance([2, 3], batch_size=4)
+    optimizer.advance(np.array([1, 0]), batch_size=2)
+    assert optimizer.progress == Progress(6, 22, (10, 12))
+    assert int(optimizer.iterations) == 6

@@ -97,10 +97,8 @@ def lazy():
 
 @pytest.mark.parametrize("module", FILES)
 def test_every_module_has_a_room(module):
-    assert module == "msann_keras" or ROOM_OF.keys() & {
-        module,
-        module.rpartition(".")[0],
-    }
+    ours = module.startswith("msann_keras.")
+    assert ".".join(module.split(".")[: 2 if ours else 1]) in ROOM_OF
 
 
 @pytest.mark.parametrize("module", FILES)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msann_keras.schedules import (
     EVERY_LEVEL,
     MAX_VISITS,
+    Growing,
     Schedule,
     Visit,
     f_cycle,
@@ -305,3 +306,47 @@ def test_refuses_a_visit(visit, part):
 def test_refuses_a_negative_position():
     with pytest.raises(ValueError, match="`position` must be >= 0.*-1"):
         plain().take(-1, 1)
+
+
+# ----------------------------------------------------- steps that grow, whole cycles
+
+
+def test_growing_steps_by_hand():
+    cycle = gamma_cycle(2, smoothing_steps=Growing(3, 2)).cycle
+    assert cycle == visits("000 111111 222222222222 111111 000")
+    shrinking = gamma_cycle(2, smoothing_steps=Growing(2, 0.25))
+    assert shrinking.cycle == visits("00 1 2 1 00")  # at least one
+    assert f_cycle(1, Growing(1, 3)) == f_cycle(1, [1, 3])
+
+
+def test_nested_iteration_begins_with_steps_in_the_place_of_cycles():
+    schedule = full_multigrid(2, 2, 1, start_steps=[1, 2, 3])
+    assert schedule.start == visits("222 11")
+    assert schedule.cycle == gamma_cycle(2, 2).cycle
+    assert full_multigrid(2, start_steps=2).start == visits("22 11")
+    assert full_multigrid(0, start_steps=5).start == ()
+
+
+@pytest.mark.parametrize("start_steps", [0, [1, 2], -1])
+def test_refuses_other_start_steps(start_steps):
+    with pytest.raises(ValueError, match="must be an integer >= 1"):
+        full_multigrid(2, start_steps=start_steps)
+
+
+@pytest.mark.parametrize(
+    "schedule", [gamma_cycle(2, 2), gamma_cycle(2, variant="script"), plain()]
+)
+def test_calls_that_end_with_the_cycle_walk_the_schedule(schedule):
+    position, taken, per_cycle = 0, [], schedule.batches_per_cycle
+    for _ in range(3):
+        count = schedule.to_cycle_end(position)
+        taken += schedule.take(position, count)
+        position += count
+        assert (position - schedule.start_batches) % per_cycle == 0
+    assert batches(taken) == batches(schedule.start + 3 * schedule.cycle)
+
+
+def test_batches_to_the_cycles_end_by_hand():
+    schedule = Schedule(cycle=visits("0 1 0"), start=visits("1 0"))
+    ends = [schedule.to_cycle_end(position) for position in range(9)]
+    assert ends == [5, 4, 3, 2, 1, 3, 2, 1, 3]

@@ -90,7 +90,9 @@ SPACES = {
     "odd paths": ([ms.path(9), ms.path(5), ms.path(3)], 1),
     "odd path twice": ([ms.path(9), ms.path(5), ms.path(4)], 2),
     "grids": ([ms.grid(4, 4), ms.grid(2, 4), ms.grid(4, 2)], 3),
+    "odd paths all the way": ([ms.path(7), ms.path(11), ms.path(13)], 3),
     "odd grid": ([ms.grid(3, 4), ms.path(4)], 2),
+    "odd grid all the way": ([ms.grid(3, 5), ms.path(9), ms.grid(5, 3)], 4),
     "shuffled": ([ms.shuffled(ms.path(8), seed=1), ms.shuffled(ms.path(6), seed=2)], 1),
     "cycle and identity": ([ms.cycle(8), ms.path(4), ms.identity(3)], 2),
     "identity in front": ([ms.identity(3), ms.grid(4, 4), ms.identity(2)], 3),
@@ -360,9 +362,9 @@ REFUSALS = {
         lambda: one_layer(output_topology=ms.random_orthogonal(8, seed=1)),
         "output of the layer 'mine'.*reproduce constants",
     ),
-    "unequal parts": (  # a pair of a pair and a single node
-        lambda: one_layer(units=7, depth=2),
-        r"output of the layer 'mine'.*Path\(size=7\).*reproduce constants",
+    "unequal weights": (
+        lambda: one_layer(output_topology=ms.given([[0.6], [0.8]]), units=2),
+        r"output of the layer 'mine'.*Given.*reproduce constants.*off by 0.16",
     ),
     "reshaped after": (reshaped_after, "'mine'.*after a dense layer"),
     "softmax": (lambda: one_layer(activation="softmax"), "'mine'.*its softmax adds up"),

@@ -125,8 +125,8 @@ def assert_close(actual, expected, tolerance):
 
 
 def test_dense_chains_are_the_papers():
-    path, grid = dense_chains([ms.path(7), ms.grid(3, 4)], depth=2)
-    assert_close(path, [reference.pair_matrix(7), reference.pair_matrix(4)], 1e-15)
+    path, grid = dense_chains([ms.path(8), ms.grid(3, 4)], depth=2)
+    assert_close(path, [reference.pair_matrix(8), reference.pair_matrix(4)], 1e-15)
     expected = [reference.grid_matrix(3, 4, axis=1), reference.grid_matrix(3, 2, 0)]
     assert_close(grid, expected, 1e-15)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -55,7 +55,10 @@ class Topology(ABC):
         >>> grid(4, 4).get_config()
         {'kind': 'Grid', 'shape': [4, 4]}
         """
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {x.name: getattr(self, x.name) for x in fields(self)}
+        for x in fields(self):  # what `repr` hides is worth a line only if it says more
+            if not x.repr and values[x.name] == x.default:
+                del values[x.name]
         return {"kind": type(self).__name__} | {
             name: value.get_config()
             if isinstance(value, Topology)
@@ -101,17 +104,22 @@ class Path(Topology):
     """n nodes in a row; pairs (2j, 2j+1) merge with weight 1/sqrt(2).
 
     The paper's choice for one-dimensional data (Figure 3, cycle column 3). An odd
-    node at the end is left alone, with weight 1.
+    node at the end is left alone, and stands for less than the others from then on:
+    where it joins a pair, weights are the square roots of what each node stands for,
+    so that from every level to level 0 the weights of an aggregate are equal.
     """
 
     size: int
+    #: What the last node stands for, as a multiple of any other; 1 at level 0.
+    end: float = field(default=1.0, repr=False)
 
     def __post_init__(self):
         _check_sizes("size", self.size)
 
     def coarsen(self):
         """Pairs, and the path of ceil(n/2) nodes."""
-        return _pairs(self.size), type(self)(_half(self.size))
+        P, end = _pairs(self.size, self.end)
+        return P, type(self)(_half(self.size), end)
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,8 @@ class Grid(Topology):
     """
 
     shape: tuple[int, ...]
+    #: Of each axis, as `Path.end`; none are all 1.
+    ends: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self):
         _check_sizes("shape", *self.shape)
@@ -147,10 +157,11 @@ class Grid(Topology):
         """Pairs along the longest axis, and the grid with that axis halved."""
         axis = self.shape.index(max(self.shape))
         factors = [Identity(side) for side in self.shape]
-        factors[axis] = _pairs(self.shape[axis])
-        halved = list(self.shape)
+        halved, ends = list(self.shape), list(self.ends or [1.0] * len(self.shape))
+        factors[axis], ends[axis] = _pairs(halved[axis], ends[axis])
         halved[axis] = _half(halved[axis])
-        return Kronecker(*factors), Grid(tuple(halved))
+        ends = () if set(ends) == {1.0} else tuple(ends)
+        return Kronecker(*factors), Grid(tuple(halved), ends)
 
 
 @dataclass(frozen=True)
@@ -468,8 +479,14 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
     return topology
 
 
-def _pairs(size: int) -> Aggregation:
-    return Aggregation(np.arange(size) // 2)
+def _pairs(size: int, end: float) -> tuple[Aggregation, float]:
+    """Pairs of nodes whose last one stands for `end`, and the same of their path."""
+    labels = np.arange(size) // 2
+    stands_for = np.ones(size)
+    stands_for[-1] = end
+    totals = np.bincount(labels, stands_for)
+    P = Aggregation(labels, 1 / np.sqrt(totals[labels] / stands_for))
+    return P, totals[-1] / 2
 
 
 def _half(size: int) -> int:

@@ -34,9 +34,9 @@ class CycleSchedule(keras.callbacks.Callback):
         resume: Go on with the schedule where the model's last one stopped.
         coarsen_data: Train a coarse level on averaged data through the coarse network
             alone, so that time follows C(t), instead of with the fine gradient. A
-            whole cycle is then one compiled program and one "batch" of `fit`, and an
-            epoch is as many cycles as cost about a pass over the data (or
-            `steps_per_epoch` cycles). Compiling is not part of `seconds`;
+            whole cycle is then one "batch" of `fit`, `steps_per_execution` of them one
+            compiled call, and an epoch is as many cycles as cost about a pass over the
+            data (or `steps_per_epoch` cycles). Compiling is not part of `seconds`;
             `model.compile_seconds` has it.
         rate_factors: Learning rate of each level as a multiple of level 0's. By
             default all one; for coarsened data the ratios of Glorot's standard
@@ -176,10 +176,10 @@ class CycleSchedule(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         """Tell the model the visits of its next call."""
+        count = self.model.steps_per_execution
         if self.coarsen_data:
-            count = self.schedule.to_cycle_end(self._position)
-        else:
-            count = self.model.steps_per_execution
+            cycles = min(count, self.params["steps"] - batch)
+            count = self.schedule.to_cycle_end(self._position, cycles)
         self.model.visits = self.schedule.take(self._position, count)
         self._began = time.perf_counter()
 

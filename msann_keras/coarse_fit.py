@@ -16,9 +16,9 @@ from msann_keras.schedules import Schedule
 class CoarseFit:
     """One `fit` on coarsened data.
 
-    A "batch" of this `fit` is a compiled call: a whole cycle. An epoch is as many
-    cycles as cost about what a pass over the data costs plain training, at least one;
-    or `steps_per_epoch` cycles.
+    A "batch" of this `fit` is a whole cycle, and a compiled call makes
+    `steps_per_execution` of them. An epoch is as many cycles as cost about what a pass
+    over the data costs plain training, at least one; or `steps_per_epoch` cycles.
 
     Args:
         cycles: The model's compiled cycles.
@@ -62,7 +62,7 @@ class CoarseFit:
         memory = MEMORY if memory is None else memory
         if y is None:
             _refuse_batch_size(batch_size)
-            drawn = int(cycles.batches(schedule.cycle).sum())
+            drawn = int(cycles.batches(self._longest_call()).sum())
             self.source = Batches(x, cycles.coarsening, memory, drawn)
             self.batch_size = self.source.batch_size
         else:
@@ -92,9 +92,12 @@ class CoarseFit:
             model.compute_metrics(None, y, outputs)
             model.reset_metrics()
         self.cycles.begin()
-        # The longest call: the start of the schedule and its first cycle.
-        visits = self.schedule.take(0, self.schedule.to_cycle_end(0))
-        self.cycles.prepare(self.chunk, self.batch_size, visits)
+        self.cycles.prepare(self.chunk, self.batch_size, self._longest_call())
+
+    def _longest_call(self):
+        """The visits of the first call: the start of the schedule is part of it."""
+        cycles = self.cycles.model.steps_per_execution
+        return self.schedule.take(0, self.schedule.to_cycle_end(0, cycles))
 
     def cost(self, visits) -> float:
         """What visits cost, in examples at level 0."""

@@ -207,11 +207,7 @@ class MultilevelModel(keras.Model):
         callback.set_rates(self)  # bad ones are refused before anything is changed
         self._coarse_fit = CoarseFit(cycles, schedule, options, callback.memory)
         self._coarse_fit.begin()
-        steps, self.steps_per_execution = self.steps_per_execution, 1
-        try:
-            return super().fit(**options)
-        finally:
-            self.steps_per_execution = steps
+        return super().fit(**options)
 
     @property
     def compile_seconds(self) -> float:

@@ -132,16 +132,16 @@ class Schedule:
             count -= steps
         return merged(visits)
 
-    def to_cycle_end(self, position: int) -> int:
-        """Batches from batch number `position` to the end of its cycle.
+    def to_cycle_end(self, position: int, cycles: int = 1) -> int:
+        """Batches from batch number `position` to the end of its cycle, or of more.
 
         >>> gamma_cycle(depth=1).to_cycle_end(position=4)
         2
         """
         done = position - self.start_batches
-        if done < 0:  # the start, and the first cycle with it
-            return self.batches_per_cycle - done
-        return self.batches_per_cycle - done % self.batches_per_cycle
+        if done > 0:  # the start goes with the first cycle
+            done %= self.batches_per_cycle
+        return cycles * self.batches_per_cycle - done
 
     def walk(self, position: int = 0) -> Iterator[Visit]:
         """The visits from batch number `position` on, without end."""

@@ -387,6 +387,7 @@ def test_regularisers_act_in_cycles(known_order, options, level):
 
 def test_with_tau_coarse_gradients_are_restricted_fine_ones(monkeypatch):
     """At a rate of zero every level stays at the restricted point."""
+    monkeypatch.setattr(engine, "PACKED_FROM", 3)
     monkeypatch.setattr(engine, "_shuffled_rows", all_rows)
     with floatx("float64"):
         run = Run(SPACES["odd paths"], 2, keras.optimizers.SGD(0.0))
@@ -449,7 +450,8 @@ def test_a_long_call_is_compiled_before_it_is_run():
 # ------------------------------------------------------------------- what is counted
 
 
-def test_progress_and_steps_by_hand():
+def test_progress_and_steps_by_hand(monkeypatch):
+    monkeypatch.setattr(engine, "PACKED_FROM", 3)
     run = Run(SPACES["paths"], 2, "sgd")
     cycles = run.cycles(consistency=3)
     visits = gamma_cycle(2, 2).cycle  # 0 12121 0 12121 0

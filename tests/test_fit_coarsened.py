@@ -72,6 +72,31 @@ def test_the_cost_is_the_schedules(schedule):
     assert history["level"] == [visits[-1].level]
 
 
+def test_a_call_makes_as_many_cycles_as_it_is_told_to():
+    """On batches of all the data, whose order means nothing."""
+    found = []
+    for cycles in (1, 3):
+        keras.utils.set_random_seed(1)
+        calls = []
+        count = keras.callbacks.LambdaCallback(
+            on_train_batch_begin=lambda batch, logs, calls=calls: calls.append(batch)
+        )
+        model = compiled(keras.optimizers.SGD(0.1), steps_per_execution=cycles)
+        schedule = coarsened(schedule=schedules.full_multigrid(2, smoothing_steps=2))
+        history = fit(
+            model,
+            schedule=schedule,
+            callbacks=[count],
+            batch_size=24,
+            epochs=2,
+            steps_per_epoch=4,
+        )
+        assert calls == 2 * list(range(0, 4, cycles))
+        found.append((history["cost"], model.progress, model.merge().get_weights()))
+    assert found[0][:2] == found[1][:2]
+    assert_equal(found[0][2], found[1][2], atol=1e-5)
+
+
 def test_consistency_is_part_of_the_cost():
     with_tau = coarsened(consistency=3)
     costs = [fit(compiled(), schedule=s)["cost"][0] for s in (coarsened(), with_tau)]
@@ -264,7 +289,8 @@ def test_leaves_the_model_as_it_was(error):
     else:
         y = np.full_like(Y, np.inf) if isinstance(error, FloatingPointError) else Y
         with pytest.raises(type(error)):
-            fit(model, y=y, callbacks=[Interrupt(error)], steps_per_epoch=3)
+            interrupt = Interrupt(error, batch=6)  # the seventh cycle ends a call
+            fit(model, y=y, callbacks=[interrupt], steps_per_epoch=9)
     assert (model.level, model.visits) == (1, None)
     assert model.optimizer.rate_factors == (1, 3, 4)
     assert model.steps_per_execution == 7

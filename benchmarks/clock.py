@@ -197,7 +197,7 @@ class Bench:
         if key not in self.models:
             self.models[key] = self._fastest_fit(trial.optimizer)
         model, compiling = self.models[key]
-        self._reset(model, network(self.size), trial)
+        self.reset(model, network(self.size), trial)
         model.fit(
             self.data.x,
             self.data.y,
@@ -247,7 +247,7 @@ class Bench:
         if trial.scheme != "plain":
             drawn = ms.multilevel(start, self.data.depth, self.data.topology)
             start = drawn.merge()
-        self._reset(model, start, trial)
+        self.reset(model, start, trial)
         if depth:
             schedule = SCHEDULES[trial.schedule](depth)
         else:
@@ -276,7 +276,7 @@ class Bench:
         first, both = history.history["seconds"]
         return model.compile_seconds + first - (both - first)
 
-    def _reset(self, model, start, trial):
+    def reset(self, model, start, trial):
         """Begin anew from the weights of a plain network."""
         dense = ([x for x in each.layers if x.weights] for each in (model, start))
         for target, layer in zip(*dense, strict=True):

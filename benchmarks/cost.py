@@ -25,7 +25,7 @@ PLAIN = ms.Schedule((ms.Visit(0, 64),))
 
 
 class Stopwatch(keras.callbacks.Callback):
-    """The least seconds of a compiled call, in plain steps that C(t) charges."""
+    """Seconds of each compiled call, over the plain steps that C(t) charges for it."""
 
     def on_train_begin(self, logs=None):
         """Forget the calls of an earlier fit."""

@@ -1,0 +1,108 @@
+"""What training on coarsened data needs: time to compile, time by size, memory.
+
+    python -m benchmarks.scale
+
+Every row is a process of its own that trains the network n, n/4, n/8, n/4, n on one
+object for a few V-cycles (k = 1, Adam, batch 128). Compiling counts tracing and what
+the first call takes longer. Memory is the largest resident size of the process, the
+libraries and the arrays given to `fit` included.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+#: Samples, size and depth of each row.
+COMPILING = [(2000, 1024, depth) for depth in range(7)]
+TIMES = [(2000, n, 4) for n in (512, 1024, 2048, 4096)]
+MEMORY = [(4000, n, 6) for n in (4096, 8192, 16_384)]
+CYCLES = 7
+
+
+def train(samples, n, depth):
+    """What a few cycles took, as plain values."""
+    import msann_keras as ms
+    from benchmarks.clock import BATCH, network
+    from experiments.synthetic import one_object
+
+    before = peak_memory()
+    x, y, *_ = one_object(n, samples=samples, validation=1, seed=2019)
+    model = ms.multilevel(network(n), depth)
+    model.compile("adam", "mse")
+    history = model.fit(
+        x,
+        y,
+        batch_size=BATCH,
+        epochs=CYCLES,
+        steps_per_epoch=1,
+        callbacks=[ms.CycleSchedule(coarsen_data=True)],
+        verbose=0,
+    )
+    cycles = np.diff(history.history["seconds"], prepend=0.0)
+    typical = float(np.median(cycles[1:]))
+    return {
+        "compiling": model.compile_seconds + cycles[0] - typical,
+        "cycle": typical,
+        "memory": peak_memory(),
+        "libraries": before,
+        "data": x.nbytes + y.nbytes,
+        "parameters": model.hierarchy.parameters[0],
+    }
+
+
+def peak_memory():
+    """Bytes that this process has had resident at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def in_a_process(*arguments):
+    """`train`, in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--train"]
+    run = subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--train", nargs=3, type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.train:
+        print(json.dumps(train(*options.train)))
+        return
+    print("| n | L | seconds to compile |\n|---|---|---|")
+    for samples, n, depth in COMPILING:
+        result = in_a_process(samples, n, depth)
+        print(f"| {n} | {depth} | {result['compiling']:.1f} |", flush=True)
+    print("\n| n | L | ms a cycle | times that of n / 2 |\n|---|---|---|---|")
+    before = None
+    for samples, n, depth in TIMES:
+        cycle = in_a_process(samples, n, depth)["cycle"]
+        ratio = f"{cycle / before:.2f}" if before else ""
+        print(f"| {n} | {depth} | {1e3 * cycle:.0f} | {ratio} |", flush=True)
+        before = cycle
+    print("\n| n | samples | parameters | MB at most | of it libraries | bound | s |")
+    print("|---|---|---|---|---|---|---|")
+    for samples, n, depth in MEMORY:
+        result = in_a_process(samples, n, depth)
+        bound = result["data"] + 8 * 4 * result["parameters"] + 500e6
+        print(
+            f"| {n} | {samples} | {result['parameters']:,} "
+            f"| {result['memory'] / 1e6:,.0f} | {result['libraries'] / 1e6:,.0f} "
+            f"| {bound / 1e6:,.0f} | {result['cycle']:.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

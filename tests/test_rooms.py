@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = {
-    1: ["schedules", "cost"],
+    1: ["schedules", "cost", "graphs"],
     2: ["prolongation"],
     3: ["initializers", "layers", "optimizers", "multilevel_optimizer"],
     4: [

@@ -1,0 +1,164 @@
+"""How well P carries one graph's processes to another's: E(P) of (3.3).
+
+Every term compares "step on the coarse graph, then prolong" with "prolong, then step on
+the fine graph", for the Laplacian L (diffusion) and the hop distances T (locality):
+
+    E(P) = (1-s) ||P L1/sqrt(a) - sqrt(a) L2 P||^2 + s ||P T1/sqrt(b) - sqrt(b) T2 P||^2
+
+E is a quadratic form, so its gradient is linear in P and is its own second derivative.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from msann_keras.graphs import Distances, adjacency, laplacian
+
+#: Operators of so many nodes are matrices: structure only pays beyond.
+SMALL = 256
+
+
+class Term(NamedTuple):
+    """||P X1 / sqrt(c) - sqrt(c) X2 P||_F^2 for two symmetric operators.
+
+    Attributes:
+        X1: Of the coarse graph: anything with `X1 @ array`.
+        X2: Of the fine graph.
+        scale: c, that is alpha or beta.
+        weight: 1 - s or s.
+    """
+
+    X1: Any
+    X2: Any
+    scale: float
+    weight: float
+
+    def residual(self, P):
+        """P X1 / sqrt(c) - sqrt(c) X2 P."""
+        root = np.sqrt(self.scale)
+        return (self.X1 @ P.T).T / root - root * (self.X2 @ P)
+
+    def value(self, P) -> float:
+        """The squared norm, without the weight."""
+        return float(np.sum(self.residual(P) ** 2))
+
+    def gradient(self, P):
+        """2 (R X1 / sqrt(c) - sqrt(c) X2 R), R the residual; without the weight."""
+        return 2 * self.residual(self.residual(P))
+
+    def best_scale(self, P) -> float:
+        """The c that is best at this P, ||P X1|| / ||X2 P||; may be 0 or infinite."""
+        coarse = np.linalg.norm((self.X1 @ P.T).T)
+        fine = np.linalg.norm(self.X2 @ P)
+        return float(coarse / fine) if fine else float("inf")
+
+
+class Objective:
+    """E(P) for a pair of graphs, with derivatives on the Stiefel manifold.
+
+    Args:
+        coarse: G_1, a graph of n1 nodes (`msann_keras.graphs.adjacency`).
+        fine: G_2, of n2 >= n1 nodes.
+        s: Weight of locality in [0, 1]; 0 is fully diffuse, 1 fully local.
+        alpha: Scale of the diffusion term.
+        beta: Scale of the locality term; n1/n2 by default, the paper's value (which is
+            not best: `best_beta`).
+
+    Raises:
+        ValueError: What `adjacency` refuses, a fine graph smaller than the coarse one,
+            s outside [0, 1], alpha or beta not positive.
+
+    Example:
+
+    >>> import networkx as nx
+    >>> pairs = np.kron(np.eye(4), [[1], [1]]) / np.sqrt(2)
+    >>> E = Objective(nx.path_graph(4), nx.path_graph(8), s=1.0)
+    >>> round(E(pairs), 9)
+    88.0
+    """
+
+    def __init__(self, coarse, fine, *, s: float, alpha: float = 1.0, beta=None):
+        graphs = adjacency(coarse, "coarse"), adjacency(fine, "fine")
+        coarse, fine = graphs
+        self.shape = fine.shape[0], coarse.shape[0]
+        if self.shape[0] < self.shape[1]:
+            raise ValueError(
+                "`fine` must have at least as many nodes as `coarse`. "
+                f"Received: {self.shape[0]} and {self.shape[1]} nodes"
+            )
+        if not 0 <= s <= 1:
+            raise ValueError(f"`s` must be in [0, 1]. Received: s={s!r}")
+        beta = self.shape[1] / self.shape[0] if beta is None else beta
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if not 0 < value < float("inf"):
+                raise ValueError(
+                    f"`{name}` must be a positive number. Received: {name}={value!r}"
+                )
+        self.coarse, self.fine = coarse, fine
+        self.s, self.alpha, self.beta = float(s), float(alpha), float(beta)
+        L1, L2, T1, T2 = (
+            X.toarray() if X.shape[0] <= SMALL else X
+            for X in (laplacian(coarse), laplacian(fine), *map(Distances, graphs))
+        )
+        self.diffusion = Term(L1, L2, self.alpha, 1 - self.s)
+        self.locality = Term(T1, T2, self.beta, self.s)
+        #: The terms that count.
+        self.active = [x for x in (self.diffusion, self.locality) if x.weight]
+
+    def __call__(self, P) -> float:
+        """E(P), for an array `(n2, n1)`."""
+        return sum(term.weight * term.value(P) for term in self.active)
+
+    def terms(self, P) -> tuple[float, float]:
+        """Diffusion and locality, each without its weight 1 - s or s."""
+        return self.diffusion.value(P), self.locality.value(P)
+
+    def gradient(self, P) -> np.ndarray:
+        """The Euclidean gradient; linear, so at Z it is the Hessian times Z."""
+        return sum(term.weight * term.gradient(P) for term in self.active)
+
+    def riemannian_gradient(self, P) -> np.ndarray:
+        """The gradient along the manifold P^T P = I, with the embedded metric."""
+        return tangent(P, self.gradient(P))
+
+    def riemannian_hessian(self, P, gradient=None):
+        """The Hessian on the manifold, as a function of tangent vectors Z at P.
+
+        Args:
+            P: A point `(n2, n1)`, with orthonormal columns.
+            gradient: The Euclidean gradient there, if it is known.
+        """
+        gradient = self.gradient(P) if gradient is None else gradient
+        curvature = symmetric(P.T @ gradient)
+        return lambda Z: tangent(P, self.gradient(Z) - Z @ curvature)
+
+    def best_alpha(self, P) -> float:
+        """The alpha that is best at this P, ||P L1|| / ||L2 P||."""
+        return self.diffusion.best_scale(P)
+
+    def best_beta(self, P) -> float:
+        """The beta that is best at this P, ||P T1|| / ||T2 P||.
+
+        On grids, tori and long even cycles some P have T2 P = 0: there the infimum over
+        P and beta together is 0, approached as beta grows without bound, and the joint
+        problem of (3.3) has no solution. Bound beta.
+        """
+        return self.locality.best_scale(P)
+
+
+def symmetric(X):
+    """(X + X^T) / 2."""
+    return (X + X.T) / 2
+
+
+def tangent(P, X):
+    """The projection of X to the tangent space of the Stiefel manifold at P."""
+    return X - P @ symmetric(P.T @ X)
+
+
+def polar(X) -> np.ndarray:
+    """The matrix with orthonormal columns that is nearest to X: X (X^T X)^(-1/2)."""
+    U, _, V = np.linalg.svd(X, full_matrices=False)
+    return U @ V

@@ -91,10 +91,10 @@ def hat(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
     Example:
 
     >>> hat(2, 4).matrix().round(3)
-    array([[ 0.797, -0.053],
-           [ 0.544,  0.2  ],
-           [ 0.2  ,  0.544],
-           [-0.053,  0.797]])
+    array([[ 0.801, -0.094],
+           [ 0.577,  0.13 ],
+           [ 0.13 ,  0.577],
+           [-0.094,  0.801]])
     """
     _check(coarse, fine)
     place = (np.arange(fine) + 0.5) * coarse / fine - 0.5  # in coarse cells
@@ -131,8 +131,8 @@ def band(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
 
     >>> band(2, 4).matrix().round(3)
     array([[ 0.815, -0.108],
-           [ 0.544,  0.162],
-           [ 0.162,  0.544],
+           [ 0.545,  0.162],
+           [ 0.162,  0.545],
            [-0.108,  0.815]])
     """
     _check(coarse, fine)

@@ -1,17 +1,10 @@
-"""Topologies: what the nodes of a space look like, and how they coarsen.
-
-A topology knows the prolongation to itself from the next coarser one, P^(l), and that
-coarser topology. A chain of them, finest first, is all that a weight needs to know of
-the space it acts on.
-"""
+"""Topologies by name: what the nodes of a space look like, and how they coarsen."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -24,79 +17,37 @@ from msann_keras.prolongation.operators import (
     compose,
     permuted,
 )
+from msann_keras.prolongation.topology import (
+    Chain,
+    Topology,
+    chain,
+    check_seed,
+    check_sizes,
+    half,
+)
 
-
-class Topology(ABC):
-    """The shape of a space of `size` nodes. Subclass it to bring your own.
-
-    A subclass has a `size` and `coarsen()`. A dataclass with plain fields is saved
-    with a model as it is; another has `get_config()` and `from_fields()` of its own.
-    """
-
-    size: int
-    _kinds: ClassVar[dict[str, type[Topology]]] = {}
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        Topology._kinds[cls.__name__] = cls
-
-    @abstractmethod
-    def coarsen(self) -> tuple[Prolongation, Topology]:
-        """The prolongation P to this topology from the next coarser one, and that."""
-
-    @property
-    def max_depth(self) -> float:
-        """How often the space can be coarsened; one node is the end."""
-        return math.ceil(math.log2(self.size))
-
-    def get_config(self) -> dict[str, Any]:
-        """The topology as plain JSON values, which `from_config` reads.
-
-        >>> grid(4, 4).get_config()
-        {'kind': 'Grid', 'shape': [4, 4]}
-        """
-        values = {x.name: getattr(self, x.name) for x in fields(self)}
-        for x in fields(self):  # what `repr` hides is worth a line only if it says more
-            if not x.repr and values[x.name] == x.default:
-                del values[x.name]
-        return {"kind": type(self).__name__} | {
-            name: value.get_config()
-            if isinstance(value, Topology)
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-            for name, value in values.items()
-        }
-
-    @staticmethod
-    def from_config(config: dict[str, Any]) -> Topology:
-        """The topology that `get_config` described.
-
-        >>> Topology.from_config({'kind': 'Grid', 'shape': [4, 4]})
-        Grid(shape=(4, 4))
-        """
-        config = dict(config)
-        kind = config.pop("kind", None)
-        if kind not in Topology._kinds:
-            raise ValueError(
-                f"`kind` must be one of {sorted(Topology._kinds)}; a topology of your "
-                f"own must be imported before it is read. Received: kind={kind!r}"
-            )
-        return Topology._kinds[kind].from_fields(**config)
-
-    @classmethod
-    def from_fields(cls, **values: Any) -> Topology:
-        """Build one from the values of `get_config`."""
-        return cls(
-            **{
-                name: Topology.from_config(value)
-                if isinstance(value, dict)
-                else tuple(value)
-                if isinstance(value, list)
-                else value
-                for name, value in values.items()
-            }
-        )
+__all__ = [
+    "BY_NAME",
+    "Chain",
+    "Cycle",
+    "Given",
+    "Grid",
+    "Path",
+    "RandomOrthogonal",
+    "Shuffled",
+    "Topology",
+    "Unstructured",
+    "chain",
+    "cycle",
+    "given",
+    "grid",
+    "identity",
+    "path",
+    "random_orthogonal",
+    "resolve",
+    "shuffled",
+    "square_grid",
+]
 
 
 @dataclass(frozen=True)
@@ -114,12 +65,12 @@ class Path(Topology):
     end: float = field(default=1.0, repr=False)
 
     def __post_init__(self):
-        _check_sizes("size", self.size)
+        check_sizes("size", self.size)
 
     def coarsen(self):
         """Pairs, and the path of ceil(n/2) nodes."""
         P, end = _pairs(self.size, self.end)
-        return P, type(self)(_half(self.size), end)
+        return P, type(self)(half(self.size), end)
 
 
 @dataclass(frozen=True)
@@ -141,7 +92,7 @@ class Grid(Topology):
     ends: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self):
-        _check_sizes("shape", *self.shape)
+        check_sizes("shape", *self.shape)
 
     @property
     def size(self):
@@ -159,7 +110,7 @@ class Grid(Topology):
         factors = [Identity(side) for side in self.shape]
         halved, ends = list(self.shape), list(self.ends or [1.0] * len(self.shape))
         factors[axis], ends[axis] = _pairs(halved[axis], ends[axis])
-        halved[axis] = _half(halved[axis])
+        halved[axis] = half(halved[axis])
         ends = () if set(ends) == {1.0} else tuple(ends)
         return Kronecker(*factors), Grid(tuple(halved), ends)
 
@@ -172,7 +123,7 @@ class Unstructured(Topology):
     max_depth = math.inf
 
     def __post_init__(self):
-        _check_sizes("size", self.size)
+        check_sizes("size", self.size)
 
     def coarsen(self):
         """The identity, and the same space again."""
@@ -193,7 +144,7 @@ class Shuffled(Topology):
     redraw: bool = False
 
     def __post_init__(self):
-        _check_seed(self.seed)
+        check_seed(self.seed)
         if not isinstance(self.base, Topology):
             raise ValueError(
                 "`base` must be a topology such as `path(1024)`. "
@@ -232,14 +183,14 @@ class RandomOrthogonal(Topology):
     seed: int
 
     def __post_init__(self):
-        _check_sizes("size", self.size)
-        _check_seed(self.seed)
+        check_sizes("size", self.size)
+        check_seed(self.seed)
 
     def coarsen(self):
         """A uniformly random point of the Stiefel manifold."""
         rng = np.random.default_rng(self.seed)
-        Q, R = np.linalg.qr(rng.standard_normal((self.size, _half(self.size))))
-        coarser = RandomOrthogonal(_half(self.size), int(rng.integers(2**32)))
+        Q, R = np.linalg.qr(rng.standard_normal((self.size, half(self.size))))
+        coarser = RandomOrthogonal(half(self.size), int(rng.integers(2**32)))
         # Signs from R make QR's Q uniformly distributed.
         return Matrix(Q * np.sign(np.diag(R))), coarser
 
@@ -285,51 +236,6 @@ class Given(Topology):
         )
 
 
-class Chain(NamedTuple):
-    """The levels of one space.
-
-    Attributes:
-        topology: The finest one.
-        sizes: Nodes at each level, finest first.
-        steps: `steps[l]` is P^(l), from level l+1 to level l.
-        composites: `composites[l]` is P^(0) .. P^(l-1), from level l to level 0;
-            the identity for l = 0.
-    """
-
-    topology: Topology
-    sizes: tuple[int, ...]
-    steps: tuple[Prolongation, ...]
-    composites: tuple[Prolongation, ...]
-
-
-@lru_cache(maxsize=256)
-def chain(topology: Topology, depth: int) -> Chain:
-    """Coarsen a topology `depth` times; equal topologies share one chain.
-
-    Raises:
-        ValueError: The space has too few nodes for that depth.
-
-    Example:
-
-    >>> chain(path(7), depth=2).sizes
-    (7, 4, 2)
-    """
-    if depth > topology.max_depth:
-        raise ValueError(
-            f"`depth` must be at most {topology.max_depth} for the space "
-            f"{topology!r}, so that its coarsest level keeps a node of its own. "
-            f"Received: depth={depth}"
-        )
-    steps, composites = [], [Identity(topology.size)]
-    coarser = topology
-    for _ in range(depth):
-        P, coarser = coarser.coarsen()
-        steps.append(P)
-        composites.append(compose(composites[-1], P))
-    sizes = (topology.size, *(P.shape[1] for P in steps))
-    return Chain(topology, sizes, tuple(steps), tuple(composites))
-
-
 def path(size: int) -> Path:
     """A path of `size` nodes: pairs merge, ceil(size/2) remain.
 
@@ -369,7 +275,7 @@ def square_grid(size: int) -> Grid:
     >>> square_grid(1024).shape, square_grid(128).shape
     ((32, 32), (8, 16))
     """
-    _check_sizes("size", size)
+    check_sizes("size", size)
     rows = next(r for r in range(math.isqrt(size), 0, -1) if size % r == 0)
     return Grid((rows, size // rows))
 
@@ -487,23 +393,3 @@ def _pairs(size: int, end: float) -> tuple[Aggregation, float]:
     totals = np.bincount(labels, stands_for)
     P = Aggregation(labels, 1 / np.sqrt(totals[labels] / stands_for))
     return P, totals[-1] / 2
-
-
-def _half(size: int) -> int:
-    return -(-size // 2)
-
-
-def _check_sizes(name: str, *sizes: int) -> None:
-    if not sizes or not all(
-        isinstance(size, int) and not isinstance(size, bool) and size >= 1
-        for size in sizes
-    ):
-        received = sizes[0] if len(sizes) == 1 else sizes
-        raise ValueError(
-            f"A topology needs positive integers. Received: {name}={received!r}"
-        )
-
-
-def _check_seed(seed: int) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"`seed` must be an integer >= 0. Received: seed={seed!r}")

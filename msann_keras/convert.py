@@ -202,7 +202,7 @@ def _check_depth(depth: int, topologies: dict[str, Topology]) -> None:
     if not is_integer or not 0 <= depth <= smallest.max_depth:
         raise ValueError(
             f"`depth` must be an integer, at least 0 and at most {smallest.max_depth}: "
-            f"deeper, the space {name!r}, {smallest!r}, would have less than one node. "
+            f"the space {name!r}, {smallest!r}, does not coarsen further. "
             f"Received: depth={depth!r}"
         )
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from msann_keras.prolongation.lattices import (
+    Cycle,
+    Grid,
+    Path,
+    cycle,
+    grid,
+    path,
+    square_grid,
+)
 from msann_keras.prolongation.operators import (
     Aggregation,
     Identity,
-    Kronecker,
     Matrix,
     Prolongation,
     compose,
@@ -48,71 +56,6 @@ __all__ = [
     "shuffled",
     "square_grid",
 ]
-
-
-@dataclass(frozen=True)
-class Path(Topology):
-    """n nodes in a row; pairs (2j, 2j+1) merge with weight 1/sqrt(2).
-
-    The paper's choice for one-dimensional data (Figure 3, cycle column 3). An odd
-    node at the end is left alone, and stands for less than the others from then on:
-    where it joins a pair, weights are the square roots of what each node stands for,
-    so that from every level to level 0 the weights of an aggregate are equal.
-    """
-
-    size: int
-    #: What the last node stands for, as a multiple of any other; 1 at level 0.
-    end: float = field(default=1.0, repr=False)
-
-    def __post_init__(self):
-        check_sizes("size", self.size)
-
-    def coarsen(self):
-        """Pairs, and the path of ceil(n/2) nodes."""
-        P, end = _pairs(self.size, self.end)
-        return P, type(self)(half(self.size), end)
-
-
-@dataclass(frozen=True)
-class Cycle(Path):
-    """n nodes in a ring. Its pairs are those of the path (Figure 3, cycle column 3)."""
-
-
-@dataclass(frozen=True)
-class Grid(Topology):
-    """A grid of any number of axes, nodes in row-major order.
-
-    Each step merges pairs along the longest axis (the first of equals), so that every
-    level has half the nodes; two steps on a square make P_1 (x) P_1 (Figure 3, grid
-    column 6).
-    """
-
-    shape: tuple[int, ...]
-    #: Of each axis, as `Path.end`; none are all 1.
-    ends: tuple[float, ...] = field(default=(), repr=False)
-
-    def __post_init__(self):
-        check_sizes("shape", *self.shape)
-
-    @property
-    def size(self):
-        """Number of nodes."""
-        return math.prod(self.shape)
-
-    @property
-    def max_depth(self):
-        """Each axis ends at one node."""
-        return sum(math.ceil(math.log2(side)) for side in self.shape)
-
-    def coarsen(self):
-        """Pairs along the longest axis, and the grid with that axis halved."""
-        axis = self.shape.index(max(self.shape))
-        factors = [Identity(side) for side in self.shape]
-        halved, ends = list(self.shape), list(self.ends or [1.0] * len(self.shape))
-        factors[axis], ends[axis] = _pairs(halved[axis], ends[axis])
-        halved[axis] = half(halved[axis])
-        ends = () if set(ends) == {1.0} else tuple(ends)
-        return Kronecker(*factors), Grid(tuple(halved), ends)
 
 
 @dataclass(frozen=True)
@@ -236,50 +179,6 @@ class Given(Topology):
         )
 
 
-def path(size: int) -> Path:
-    """A path of `size` nodes: pairs merge, ceil(size/2) remain.
-
-    >>> P, coarser = path(4).coarsen()
-    >>> P.matrix().round(3)
-    array([[0.707, 0.   ],
-           [0.707, 0.   ],
-           [0.   , 0.707],
-           [0.   , 0.707]])
-    >>> coarser
-    Path(size=2)
-    """
-    return Path(size)
-
-
-def cycle(size: int) -> Cycle:
-    """A ring of `size` nodes.
-
-    >>> cycle(8).coarsen()
-    (Aggregation(8 x 4), Cycle(size=4))
-    """
-    return Cycle(size)
-
-
-def grid(*shape: int) -> Grid:
-    """A grid of any number of axes: `grid(32, 32)` for images of 32 x 32 pixels.
-
-    >>> grid(28, 28).coarsen()
-    (Kronecker(784 x 392), Grid(shape=(14, 28)))
-    """
-    return Grid(tuple(shape))
-
-
-def square_grid(size: int) -> Grid:
-    """The grid of two axes, as square as `size` allows.
-
-    >>> square_grid(1024).shape, square_grid(128).shape
-    ((32, 32), (8, 16))
-    """
-    check_sizes("size", size)
-    rows = next(r for r in range(math.isqrt(size), 0, -1) if size % r == 0)
-    return Grid((rows, size // rows))
-
-
 def shuffled(base: Topology, *, seed: int, redraw: bool = False) -> Shuffled:
     """Another topology with its nodes in random order: the control of Figure 7.
 
@@ -383,13 +282,3 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
             f"Received: {argument}={topology!r} with {topology.size} nodes"
         )
     return topology
-
-
-def _pairs(size: int, end: float) -> tuple[Aggregation, float]:
-    """Pairs of nodes whose last one stands for `end`, and the same of their path."""
-    labels = np.arange(size) // 2
-    stands_for = np.ones(size)
-    stands_for[-1] = end
-    totals = np.bincount(labels, stands_for)
-    P = Aggregation(labels, 1 / np.sqrt(totals[labels] / stands_for))
-    return P, totals[-1] / 2

@@ -124,7 +124,7 @@ def chain(topology: Topology, depth: int) -> Chain:
     if depth > topology.max_depth:
         raise ValueError(
             f"`depth` must be at most {topology.max_depth} for the space "
-            f"{topology!r}, so that its coarsest level keeps a node of its own. "
+            f"{topology!r}, which does not coarsen further. "
             f"Received: depth={depth}"
         )
     steps, composites = [], [Identity(topology.size)]

@@ -19,7 +19,7 @@ install: $(INSTALLED) ## Create .venv with the library, experiments and tools
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[experiments,dev]'
+	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[experiments,prolongation,dev]'
 	@touch $@
 
 test: install ## Run the tests and doctests, without the slow ones

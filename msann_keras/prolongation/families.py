@@ -8,6 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from msann_keras.prolongation.graph_topology import (
+    GraphTopology,
+    graph,
+    is_graph,
+)
 from msann_keras.prolongation.lattices import (
     Cycle,
     Grid,
@@ -39,6 +44,7 @@ __all__ = [
     "Chain",
     "Cycle",
     "Given",
+    "GraphTopology",
     "Grid",
     "Path",
     "RandomOrthogonal",
@@ -48,6 +54,7 @@ __all__ = [
     "chain",
     "cycle",
     "given",
+    "graph",
     "grid",
     "identity",
     "path",
@@ -248,7 +255,8 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
     """The topology that a user means for a space of `size` nodes.
 
     Args:
-        topology: A `Topology`, its config, a name, or `None` for a path.
+        topology: A `Topology`, its config, a name, a networkx graph or sparse matrix,
+            or `None` for a path.
         size: Nodes of the space.
         argument: What to call it in an error.
 
@@ -271,10 +279,13 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
                 f"Received: {argument}={topology!r}"
             )
         topology = BY_NAME[topology](size)
+    elif is_graph(topology):
+        topology = graph(topology)
     if not isinstance(topology, Topology):
         raise ValueError(
-            f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, or "
-            f"one of the names {sorted(BY_NAME)}. Received: {argument}={topology!r}"
+            f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, a "
+            f"connected graph, or one of the names {sorted(BY_NAME)}. "
+            f"Received: {argument}={topology!r}"
         )
     if topology.size != size:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Graphs as topologies: aggregates, optimal P and its cache, and training on one."""
 
 import json
+import sys
 
 import keras
 import networkx as nx
@@ -289,6 +290,6 @@ def test_refuses_a_graph_of_another_size():
 
 
 def test_names_the_extra_that_is_missing(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyamg.aggregation", None)
+    monkeypatch.setitem(sys.modules, "pyamg", None)
     with pytest.raises(ImportError, match=r"msann-keras\[prolongation\]"):
         ms.graph(nx.path_graph(4))

@@ -184,8 +184,8 @@ def aggregates(A: sparse.csr_array) -> np.ndarray:
         Integer array `(n,)`.
     """
     try:
-        from pyamg.aggregation import pairwise_aggregation
-    except ImportError as error:
+        from pyamg.aggregation.aggregate import pairwise_aggregation
+    except ModuleNotFoundError as error:
         raise ImportError(
             "Coarsening a graph needs pyamg: pip install 'msann-keras[prolongation]'"
         ) from error

@@ -290,6 +290,6 @@ def test_refuses_a_graph_of_another_size():
 
 
 def test_names_the_extra_that_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyamg", None)
+    monkeypatch.setitem(sys.modules, "pyamg.aggregation.aggregate", None)
     with pytest.raises(ImportError, match=r"msann-keras\[prolongation\]"):
         ms.graph(nx.path_graph(4))

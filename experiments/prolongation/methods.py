@@ -25,7 +25,7 @@ def trust_region(objective: Objective, start, seconds: float) -> np.ndarray:
 
 
 def projected_gradient(objective: Objective, start, seconds: float) -> np.ndarray:
-    """Gradient steps of Barzilai and Borwein's length, brought back by the polar factor.
+    """Gradient steps of Barzilai and Borwein's length, then the polar factor.
 
     A step must lower the largest of the last ten values, or is halved.
     """
@@ -80,7 +80,7 @@ def _of_pymanopt(optimizer) -> Callable:
     return run
 
 
-#: `method(objective, start, seconds)` gives P. pymanopt's have hand-written derivatives.
+#: `method(objective, start, seconds)` gives P; pymanopt's with written-out derivatives.
 METHODS: dict[str, Callable] = {
     "trust region": trust_region,
     "projected gradient": projected_gradient,

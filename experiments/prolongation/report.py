@@ -39,10 +39,10 @@ DIFFERENCES = """## Where the computed facts differ from the text
 - **3.3.3, pairs as best local optima.** The pair matrix is a saddle for paths and for
   cycles from n = 6 on; on cycles at b = 1/2 all stride-2 shift-invariant P tie with it
   (table 1 and `make figure3`).
-- **3.3.1, the matching start.** That it beats others was not seen (table 2): most starts
-  end at one E. U2 M U1^T is often an exact saddle, where a method stops at once.
-- **Figure 2.** Minimisers are never unique (signs, and rotations within eigenspaces), so
-  pictures of optimised P differ from run to run; compare E.
+- **3.3.1, the matching start.** That it beats others was not seen (table 2): most
+  starts end at one E. U2 M U1^T is often an exact saddle, where a method may stop.
+- **Figure 2.** Minimisers are never unique (signs, and rotations within eigenspaces),
+  so pictures of optimised P differ from run to run; compare E.
 - **5.2, corollary.** The bound holds but can be far off: where spectra of the products
   match although those of the factors do not, the optimum is 0 (table 4).
 - **Slips in print.** The third line of the box product's Laplacian has - where + is
@@ -117,8 +117,8 @@ def methods() -> str:
         rows.append([name, f"**auto** ({_number(found.value)})", auto, *[""] * 4])
     return _table(
         "2. Methods and starts, s = 0.5, b = r",
-        f"In each cell: E/E_best - 1, and seconds; runs end after {BOUND:g} s. Starts are "
-        "not perturbed, so a method may stop at a saddle. `auto`, which chooses its own "
+        f"In each cell: E/E_best - 1, and seconds; runs end after {BOUND:g} s. Starts "
+        "are not perturbed, so a method may stop at a saddle. `auto`, which chooses its own "
         "starts, stands in the first column. pymanopt's methods have the same "
         "hand-written gradient and Hessian.",
         ["problem", "method", *starts(E)],
@@ -158,9 +158,9 @@ def scales() -> str:
         rows.append([f"{kind} {n} → {2 * n}", *map(_number, cells)])
     return _table(
         "3. The best beta, s = 1, and alpha, s = 0",
-        "Least E over P, certified, at the paper's b = r = 1/2, at b = r² = 1/4, and at "
-        "the best of 25 from 1/32 to 2; the best of 25 alphas from 1/8 to 8, where E is "
-        "0 at alpha = 1.",
+        "Least E over P, certified, at the paper's b = r = 1/2, at b = r² = 1/4, and "
+        "at the best of 25 from 1/32 to 2; the best of 25 alphas from 1/8 to 8, where "
+        "E is 0 at alpha = 1.",
         ["problem", "E, b=1/2", "E, b=1/4", "best b", "E there", "best alpha"],
         rows,
     )
@@ -183,10 +183,10 @@ def products(pairs: int = 300) -> str:
         L1, L2 = (laplacian(box_product(*x)) for x in ((a1, b1), (a2, b2)))
         P = np.kron(P1, P2)
         distance = np.linalg.norm((L1 @ P.T).T - L2 @ P)
-        D1, D2 = np.linalg.norm(A), np.linalg.norm(B)
-        bound = np.sqrt(sizes[1]) * D1 + np.sqrt(sizes[0]) * D2
+        first, second = np.linalg.norm(A), np.linalg.norm(B)
+        bound = np.sqrt(sizes[1]) * first + np.sqrt(sizes[0]) * second
         mixed = 2 * np.trace(A.T @ P1) * np.trace(B.T @ P2)
-        exact = sizes[1] * D1**2 + sizes[0] * D2**2 + mixed
+        exact = sizes[1] * first**2 + sizes[0] * second**2 + mixed
         ratios.append(distance / bound)
         errors.append(abs(distance**2 / exact - 1))
     four, six = nx.cycle_graph(4), nx.cycle_graph(6)

@@ -118,8 +118,8 @@ def methods() -> str:
     return _table(
         "2. Methods and starts, s = 0.5, b = r",
         f"In each cell: E/E_best - 1, and seconds; runs end after {BOUND:g} s. Starts "
-        "are not perturbed, so a method may stop at a saddle. `auto`, which chooses its own "
-        "starts, stands in the first column. pymanopt's methods have the same "
+        "are not perturbed, so a method may stop at a saddle. `auto`, which chooses "
+        "its own starts, stands in the first column. pymanopt's methods have the same "
         "hand-written gradient and Hessian.",
         ["problem", "method", *starts(E)],
         rows,

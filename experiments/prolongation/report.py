@@ -35,10 +35,11 @@ DIFFERENCES = """## Where the computed facts differ from the text
 - **3.3.2, beta = n1/n2.** It is where the pair matrix is stationary at s = 1, not where
   E is least. On paths and cycles the best beta tends to (n1/n2)^2 (table 4).
 - **3.3.2, joint minimisation over P, alpha and beta.** On grids, tori and long even
-  cycles some P lies in the null space of T2, and E goes to 0 as beta grows: bound beta.
-- **3.3.3, pairs as best local optima.** The pair matrix is a saddle for paths and for
-  cycles from n = 6 on; on cycles at b = 1/2 all stride-2 shift-invariant P tie with it
-  (table 1 and `make figure3`).
+  cycles some P lies in the null space of T2, and E goes to 0 as beta grows (table
+  5): bound beta.
+- **3.3.3, pairs as best local optima.** The pair matrix is a saddle for paths (tested
+  in `tests/test_prolongation_facts.py`), and on cycles at b = 1/2 all stride-2
+  shift-invariant P tie with it (table 1 and `make figure3`).
 - **3.3.1, the matching start.** That it beats others was not seen. On paths and grids
   most starts end at one E (table 2); on random graphs no single start is best, and
   `auto`, from several, still misses the lowest E that is known now and then (table 3).
@@ -46,7 +47,7 @@ DIFFERENCES = """## Where the computed facts differ from the text
 - **Figure 2.** Minimisers are never unique (signs, and rotations within eigenspaces),
   so pictures of optimised P differ from run to run; compare E.
 - **5.2, corollary.** The bound holds but can be far off: where spectra of the products
-  match although those of the factors do not, the optimum is 0 (table 5).
+  match although those of the factors do not, the optimum is 0 (table 6).
 - **Slips in print.** The third line of the box product's Laplacian has - where + is
   meant; if D1 = 0 the product's distance is sqrt(n1) D2, not D2; the corollary prints
   D(G1^(1), G1^(1)) for D(G1^(1), G1^(2)); P maps to the larger graph.
@@ -58,7 +59,8 @@ def write(folder: Path) -> Path:
     del folder  # pages are under docs, pictures elsewhere
     began = time.perf_counter()
     sections = [
-        families(), methods(), contest(), scales(), products(), DIFFERENCES,
+        families(), methods(), contest(), scales(), degenerate(), products(),
+        DIFFERENCES,
     ]  # fmt: skip
     seconds = time.perf_counter() - began
     PAGE.parent.mkdir(exist_ok=True)
@@ -199,6 +201,30 @@ def scales() -> str:
     )
 
 
+def degenerate() -> str:
+    """E of the optimum as beta grows, where the fine distances have a null space."""
+    betas = (1 / 4, 1, 10, 100, 1000)
+    problems = {
+        "path 8 → 16": [grid_graph(n) for n in (8, 16)],
+        "cycle 16 → 32": [grid_graph(n, periodic=True) for n in (16, 32)],
+        "grid 4x4 → 8x8": [grid_graph(n, n) for n in (4, 8)],
+        "torus 4x4 → 8x8": [grid_graph(n, n, periodic=True) for n in (4, 8)],
+    }
+    rows = [
+        [
+            name,
+            *(_number(optimal_prolongation(*pair, s=1, beta=b).value) for b in betas),
+        ]
+        for name, pair in problems.items()
+    ]
+    return _table(
+        "5. Where no beta is best: E of the optimum at s = 1, certified",
+        "E falls to 0 as 1/beta where n1 vectors lie in the null space of T2.",
+        ["problem", *(f"b={b:g}" for b in betas)],
+        rows,
+    )
+
+
 def products(pairs: int = 300) -> str:
     """Theorem 5.1 and the exact identity on random graphs and random P."""
     rng = np.random.default_rng(0)
@@ -237,7 +263,7 @@ def products(pairs: int = 300) -> str:
         ["the same: bound of the corollary", _number(4 * single)],
     ]  # fmt: skip
     return _table(
-        "5. Section 5 on random graphs",
+        "6. Section 5 on random graphs",
         "n1 and n2 are here the nodes of the coarse factors; alpha = 1.",
         ["", ""],
         rows,

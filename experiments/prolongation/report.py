@@ -34,10 +34,10 @@ DIFFERENCES = """## Where the computed facts differ from the text
   orthogonal P does better at the same alpha.
 - **3.3.2, beta = n1/n2.** It is where the pair matrix is stationary at s = 1, not where
   E is least. On paths and cycles the best beta tends to (n1/n2)^2 (table 4).
-- **3.3.2, joint minimisation over P, alpha and beta.** Where T2 has a null space of n1
-  dimensions or more (grids and tori to twice the sides, even cycles with n2 >= 2 n1 + 2)
-  E goes to 0 as beta grows (table 5): bound beta. On grids (n1/n2)^2 is worse than
-  n1/n2 (table 1).
+- **3.3.2, joint minimisation over P, alpha and beta.** Where T2 has a null space of
+  n1 dimensions or more (grids and tori to twice the sides, even cycles with
+  n2 >= 2 n1 + 2) E goes to 0 as beta grows (table 5): bound beta. On grids the optimum
+  at (n1/n2)^2 is above that at n1/n2 (table 1).
 - **3.3.3, pairs as best local optima.** The pair matrix is a saddle for paths (tested
   in `tests/test_prolongation_facts.py`), and on cycles at b = 1/2 all stride-2
   shift-invariant P tie with it (table 1 and `make figure3`).
@@ -221,8 +221,8 @@ def degenerate() -> str:
     ]
     return _table(
         "5. Where no beta is best: E of the optimum at s = 1, certified",
-        "E falls to 0 as 1/beta where the null space of T2 has n1 dimensions or more; the "
-        "cycle of 2 n1 nodes has one too few.",
+        "E falls to 0 as 1/beta where the null space of T2 has n1 dimensions or more; "
+        "the cycle of 2 n1 nodes has one too few.",
         ["problem", *(f"b={b:g}" for b in betas)],
         rows,
     )

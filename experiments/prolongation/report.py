@@ -24,6 +24,10 @@ HEAD = """# Prolongations: what was computed
 Made by `make prolongation-report`, in {seconds:.0f} seconds. E is (3.3) with alpha = 1;
 b is beta, r = n1/n2, n1 and n2 the numbers of nodes. A *certified* value is a global
 optimum over all P with P^T P = I.
+
+Pictures (`make figure1 figure2 figure3` draws them into `figures/`): [products of
+graphs](figure1.png), [optimal P as s grows](figure2.png), families between
+[cycles](figure3-cycles.png) and [grids](figure3-grids.png).
 """
 
 DIFFERENCES = """## Where the computed facts differ from the text

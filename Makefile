@@ -9,17 +9,18 @@ RATES := configs/rates_mnist_default.yaml
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates results \
+	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
 
 install: $(INSTALLED) ## Create .venv with the library, experiments and tools
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[experiments,dev]'
+	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[experiments,prolongation,dev]'
 	@touch $@
 
 test: install ## Run the tests and doctests, without the slow ones
@@ -49,6 +50,18 @@ experiment-rates: install ## The default network over learning rates: the tuned 
 
 results: install ## Print the published tables from the run files in results/
 	$(RUN) -m experiments $(ORDERING) $(RATES) --runs results --figure figures/results.png
+
+figure1: install ## Draw the cross and the box product of two paths
+	$(RUN) -m experiments.prolongation figure1
+
+figure2: install ## Draw optimal P between grids as s grows
+	$(RUN) -m experiments.prolongation figure2
+
+figure3: install ## Draw the families of P beside global optima
+	$(RUN) -m experiments.prolongation figure3
+
+prolongation-report: install ## Compare methods, scan beta, check section 5: a page
+	$(RUN) -m experiments.prolongation report
 
 benchmark-fine-gradient: install ## Time a step at each level against a plain step
 	$(RUN) benchmarks/fine_gradient.py

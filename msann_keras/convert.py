@@ -12,12 +12,20 @@ from msann_keras.initializers import Multilevel
 from msann_keras.layers import MultilevelDense
 from msann_keras.merge import functional, shared_config
 from msann_keras.models import MultilevelModel
-from msann_keras.prolongation.families import Shuffled, Topology, identity, resolve
+from msann_keras.prolongation.families import (
+    Shuffled,
+    Topology,
+    graph,
+    identity,
+    is_graph,
+    resolve,
+)
 
 #: Layers without weights whose output is a new space.
 NEW_SPACE = (*RESHAPING, keras.layers.Concatenate)
 
-TopologyLike = Topology | str | Callable[[int], Topology] | dict[str, Any] | None
+#: What `multilevel` takes for a topology; a graph of networkx or SciPy is `Any`.
+TopologyLike = Topology | str | Callable[[int], Topology] | dict[str, Any] | Any | None
 
 
 def multilevel(
@@ -39,8 +47,9 @@ def multilevel(
         depth: L, the coarsest level; 0 is plain training.
         topology: What the spaces (the input, and each Dense layer's units) look like:
 
-            - a topology such as `grid(32, 32)`: for every space of its size; other
-              hidden spaces are paths;
+            - a topology such as `grid(32, 32)`, or a connected networkx graph or its
+              sparse adjacency matrix (`graph` has options): for every space of its
+              size; other hidden spaces are paths;
             - "path", "cycle", "grid" (as square as the size allows), "identity", or a
               function from a size to a topology: for every space;
             - a dict from "input" or a layer's name to one of these: for that space;
@@ -160,6 +169,8 @@ def _survey(model: keras.Model) -> _Survey:
 
 def _topologies(survey: _Survey, topology: TopologyLike) -> dict[str, Topology]:
     """The topology of each space of a model."""
+    if is_graph(topology):
+        topology = graph(topology)
     named = topology if isinstance(topology, dict) else {}
     general = None if isinstance(topology, dict) else topology
     if unknown := set(named) - set(survey.sizes):
@@ -202,7 +213,7 @@ def _check_depth(depth: int, topologies: dict[str, Topology]) -> None:
     if not is_integer or not 0 <= depth <= smallest.max_depth:
         raise ValueError(
             f"`depth` must be an integer, at least 0 and at most {smallest.max_depth}: "
-            f"deeper, the space {name!r}, {smallest!r}, would have less than one node. "
+            f"the space {name!r}, {smallest!r}, does not coarsen further. "
             f"Received: depth={depth!r}"
         )
 

@@ -14,6 +14,7 @@ from reference import composed, grid_matrix, pair_matrix
 from test_operators import dense, orthonormal
 
 import msann_keras as ms
+from msann_keras.prolongation.closed_forms import band, hat
 from msann_keras.prolongation.families import Shuffled, Topology, chain
 from msann_keras.prolongation.operators import Aggregation, Identity, Kronecker, Matrix
 
@@ -50,6 +51,15 @@ SPACES = {
     "grid": (ms.grid(28, 28), 4),
     "square": (ms.grid(32, 32), 2),
     "grid of 3 axes": (ms.grid(7, 5, 3), 4),
+    "odd path, band": (ms.path(7, prolongation="band"), 3),
+    "odd path, box": (ms.path(7, prolongation="box"), 3),
+    "path, fold": (ms.path(12, prolongation="fold"), 2),
+    "path, decimation": (ms.path(9, prolongation="decimation"), 2),
+    "cycle, daubechies4": (ms.cycle(8, prolongation="daubechies4"), 3),
+    "cycle, cover": (ms.cycle(12, prolongation="cover"), 2),
+    "cycle, hat": (ms.cycle(6, prolongation="hat"), 3),
+    "grid, hat": (ms.grid(6, 5, prolongation="hat"), 3),
+    "grid, fold": (ms.grid(4, 3, 2, prolongation="fold"), 1),
     "shuffled": (ms.shuffled(ms.path(9), seed=1), 2),
     "redraw": (ms.shuffled(ms.grid(4, 3), seed=2, redraw=True), 3),
     "shuffled dense": (ms.shuffled(ms.random_orthogonal(7, seed=3), seed=4), 2),
@@ -544,3 +554,74 @@ def test_a_config_outlives_its_reading():
 def test_refuses_given(matrices, message):
     with pytest.raises(ValueError, match=message):
         ms.given(*matrices)
+
+
+# ------------------------------------------------------------ families in closed form
+
+
+def test_a_family_passes_on_to_every_level():
+    c = chain(ms.grid(8, 6, prolongation="hat"), 3)
+    assert c.sizes == (48, 24, 12, 6)
+    close(dense(c.steps[0]), np.kron(hat(4, 8).matrix(), np.eye(6)), atol=1e-12)
+    close(dense(c.steps[1]), np.kron(np.eye(4), hat(3, 6).matrix()), atol=1e-12)
+    close(dense(c.steps[2]), np.kron(hat(2, 4).matrix(), np.eye(3)), atol=1e-12)
+
+
+def test_band_composites_are_bands():
+    c = chain(ms.path(28, prolongation="band"), 2)
+    close(c.composites[2].matrix(), band(7, 28).matrix(), atol=1e-12)
+    c = chain(ms.cycle(28, prolongation="band"), 2)
+    close(c.composites[2].matrix(), band(7, 28, periodic=True).matrix(), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("space", "text", "config"),
+    [
+        (ms.path(8), "Path(size=8)", {"kind": "Path", "size": 8}),
+        (
+            ms.cycle(8, prolongation="cover"),
+            "Cycle(size=8, prolongation='cover')",
+            {"kind": "Cycle", "size": 8, "prolongation": "cover"},
+        ),
+        (
+            ms.grid(4, 6, prolongation="hat"),
+            "Grid(shape=(4, 6), prolongation='hat')",
+            {"kind": "Grid", "shape": [4, 6], "prolongation": "hat"},
+        ),
+    ],
+)
+def test_a_family_is_described_where_it_is_not_pairs(space, text, config):
+    assert repr(space) == text
+    assert space.get_config() == config
+    assert Topology.from_config(config) == space
+    assert space != ms.path(8, prolongation="box")
+
+
+@pytest.mark.parametrize(
+    ("space", "deepest"),
+    [
+        (ms.cycle(12, prolongation="cover"), 2),
+        (ms.path(7, prolongation="fold"), 0),
+        (ms.path(7, prolongation="hat"), 3),
+        # 8 x 6, 4 x 6, 4 x 3, 2 x 3: the longest axis does not halve.
+        (ms.grid(8, 6, prolongation="fold"), 3),
+    ],
+)
+def test_a_family_that_needs_even_sizes_ends_with_them(space, deepest):
+    assert space.max_depth == deepest
+    assert len(chain(space, deepest).steps) == deepest
+    with pytest.raises(ValueError, match=f"at most {deepest} .* not coarsen further"):
+        chain(space, deepest + 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ms.path(8, prolongation="cover"), "'fold', .*'pair'.*'cover'"),
+        (lambda: ms.cycle(8, prolongation="fold"), "'cover', .*'pair'.*'fold'"),
+        (lambda: ms.grid(8, 8, prolongation=None), "`prolongation` must be.*None"),
+    ],
+)
+def test_refuses_a_family_of_other_graphs(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

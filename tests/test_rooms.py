@@ -31,7 +31,11 @@ ROOM_OF |= {"msann_keras": 4, "experiments": 5, "benchmarks": 5}
 
 #: What a room may import beside the standard library and the rooms below it.
 NUMERICS = {"numpy", "scipy", "networkx"}
-LIBRARIES = {1: NUMERICS, 2: NUMERICS, 3: {"numpy", "keras"}}
+LIBRARIES = {
+    1: NUMERICS,
+    2: NUMERICS | {"pyamg", "platformdirs"},
+    3: {"numpy", "keras"},
+}
 
 
 def name_of(file):

@@ -1,167 +1,68 @@
-"""Topologies: what the nodes of a space look like, and how they coarsen.
-
-A topology knows the prolongation to itself from the next coarser one, P^(l), and that
-coarser topology. A chain of them, finest first, is all that a weight needs to know of
-the space it acts on.
-"""
+"""Topologies by name: what the nodes of a space look like, and how they coarsen."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from msann_keras.prolongation.graph_topology import (
+    GraphTopology,
+    graph,
+    is_graph,
+)
+from msann_keras.prolongation.lattices import (
+    Cycle,
+    Grid,
+    Path,
+    cycle,
+    grid,
+    path,
+    square_grid,
+)
 from msann_keras.prolongation.operators import (
     Aggregation,
     Identity,
-    Kronecker,
     Matrix,
     Prolongation,
     compose,
     permuted,
 )
+from msann_keras.prolongation.topology import (
+    Chain,
+    Topology,
+    chain,
+    check_seed,
+    check_sizes,
+    half,
+)
 
-
-class Topology(ABC):
-    """The shape of a space of `size` nodes. Subclass it to bring your own.
-
-    A subclass has a `size` and `coarsen()`. A dataclass with plain fields is saved
-    with a model as it is; another has `get_config()` and `from_fields()` of its own.
-    """
-
-    size: int
-    _kinds: ClassVar[dict[str, type[Topology]]] = {}
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        Topology._kinds[cls.__name__] = cls
-
-    @abstractmethod
-    def coarsen(self) -> tuple[Prolongation, Topology]:
-        """The prolongation P to this topology from the next coarser one, and that."""
-
-    @property
-    def max_depth(self) -> float:
-        """How often the space can be coarsened; one node is the end."""
-        return math.ceil(math.log2(self.size))
-
-    def get_config(self) -> dict[str, Any]:
-        """The topology as plain JSON values, which `from_config` reads.
-
-        >>> grid(4, 4).get_config()
-        {'kind': 'Grid', 'shape': [4, 4]}
-        """
-        values = {x.name: getattr(self, x.name) for x in fields(self)}
-        for x in fields(self):  # what `repr` hides is worth a line only if it says more
-            if not x.repr and values[x.name] == x.default:
-                del values[x.name]
-        return {"kind": type(self).__name__} | {
-            name: value.get_config()
-            if isinstance(value, Topology)
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-            for name, value in values.items()
-        }
-
-    @staticmethod
-    def from_config(config: dict[str, Any]) -> Topology:
-        """The topology that `get_config` described.
-
-        >>> Topology.from_config({'kind': 'Grid', 'shape': [4, 4]})
-        Grid(shape=(4, 4))
-        """
-        config = dict(config)
-        kind = config.pop("kind", None)
-        if kind not in Topology._kinds:
-            raise ValueError(
-                f"`kind` must be one of {sorted(Topology._kinds)}; a topology of your "
-                f"own must be imported before it is read. Received: kind={kind!r}"
-            )
-        return Topology._kinds[kind].from_fields(**config)
-
-    @classmethod
-    def from_fields(cls, **values: Any) -> Topology:
-        """Build one from the values of `get_config`."""
-        return cls(
-            **{
-                name: Topology.from_config(value)
-                if isinstance(value, dict)
-                else tuple(value)
-                if isinstance(value, list)
-                else value
-                for name, value in values.items()
-            }
-        )
-
-
-@dataclass(frozen=True)
-class Path(Topology):
-    """n nodes in a row; pairs (2j, 2j+1) merge with weight 1/sqrt(2).
-
-    The paper's choice for one-dimensional data (Figure 3, cycle column 3). An odd
-    node at the end is left alone, and stands for less than the others from then on:
-    where it joins a pair, weights are the square roots of what each node stands for,
-    so that from every level to level 0 the weights of an aggregate are equal.
-    """
-
-    size: int
-    #: What the last node stands for, as a multiple of any other; 1 at level 0.
-    end: float = field(default=1.0, repr=False)
-
-    def __post_init__(self):
-        _check_sizes("size", self.size)
-
-    def coarsen(self):
-        """Pairs, and the path of ceil(n/2) nodes."""
-        P, end = _pairs(self.size, self.end)
-        return P, type(self)(_half(self.size), end)
-
-
-@dataclass(frozen=True)
-class Cycle(Path):
-    """n nodes in a ring. Its pairs are those of the path (Figure 3, cycle column 3)."""
-
-
-@dataclass(frozen=True)
-class Grid(Topology):
-    """A grid of any number of axes, nodes in row-major order.
-
-    Each step merges pairs along the longest axis (the first of equals), so that every
-    level has half the nodes; two steps on a square make P_1 (x) P_1 (Figure 3, grid
-    column 6).
-    """
-
-    shape: tuple[int, ...]
-    #: Of each axis, as `Path.end`; none are all 1.
-    ends: tuple[float, ...] = field(default=(), repr=False)
-
-    def __post_init__(self):
-        _check_sizes("shape", *self.shape)
-
-    @property
-    def size(self):
-        """Number of nodes."""
-        return math.prod(self.shape)
-
-    @property
-    def max_depth(self):
-        """Each axis ends at one node."""
-        return sum(math.ceil(math.log2(side)) for side in self.shape)
-
-    def coarsen(self):
-        """Pairs along the longest axis, and the grid with that axis halved."""
-        axis = self.shape.index(max(self.shape))
-        factors = [Identity(side) for side in self.shape]
-        halved, ends = list(self.shape), list(self.ends or [1.0] * len(self.shape))
-        factors[axis], ends[axis] = _pairs(halved[axis], ends[axis])
-        halved[axis] = _half(halved[axis])
-        ends = () if set(ends) == {1.0} else tuple(ends)
-        return Kronecker(*factors), Grid(tuple(halved), ends)
+__all__ = [
+    "BY_NAME",
+    "Chain",
+    "Cycle",
+    "Given",
+    "GraphTopology",
+    "Grid",
+    "Path",
+    "RandomOrthogonal",
+    "Shuffled",
+    "Topology",
+    "Unstructured",
+    "chain",
+    "cycle",
+    "given",
+    "graph",
+    "grid",
+    "identity",
+    "path",
+    "random_orthogonal",
+    "resolve",
+    "shuffled",
+    "square_grid",
+]
 
 
 @dataclass(frozen=True)
@@ -172,7 +73,7 @@ class Unstructured(Topology):
     max_depth = math.inf
 
     def __post_init__(self):
-        _check_sizes("size", self.size)
+        check_sizes("size", self.size)
 
     def coarsen(self):
         """The identity, and the same space again."""
@@ -193,7 +94,7 @@ class Shuffled(Topology):
     redraw: bool = False
 
     def __post_init__(self):
-        _check_seed(self.seed)
+        check_seed(self.seed)
         if not isinstance(self.base, Topology):
             raise ValueError(
                 "`base` must be a topology such as `path(1024)`. "
@@ -232,14 +133,14 @@ class RandomOrthogonal(Topology):
     seed: int
 
     def __post_init__(self):
-        _check_sizes("size", self.size)
-        _check_seed(self.seed)
+        check_sizes("size", self.size)
+        check_seed(self.seed)
 
     def coarsen(self):
         """A uniformly random point of the Stiefel manifold."""
         rng = np.random.default_rng(self.seed)
-        Q, R = np.linalg.qr(rng.standard_normal((self.size, _half(self.size))))
-        coarser = RandomOrthogonal(_half(self.size), int(rng.integers(2**32)))
+        Q, R = np.linalg.qr(rng.standard_normal((self.size, half(self.size))))
+        coarser = RandomOrthogonal(half(self.size), int(rng.integers(2**32)))
         # Signs from R make QR's Q uniformly distributed.
         return Matrix(Q * np.sign(np.diag(R))), coarser
 
@@ -283,95 +184,6 @@ class Given(Topology):
         return cls(
             tuple(Aggregation(**P) if "labels" in P else Matrix(**P) for P in operators)
         )
-
-
-class Chain(NamedTuple):
-    """The levels of one space.
-
-    Attributes:
-        topology: The finest one.
-        sizes: Nodes at each level, finest first.
-        steps: `steps[l]` is P^(l), from level l+1 to level l.
-        composites: `composites[l]` is P^(0) .. P^(l-1), from level l to level 0;
-            the identity for l = 0.
-    """
-
-    topology: Topology
-    sizes: tuple[int, ...]
-    steps: tuple[Prolongation, ...]
-    composites: tuple[Prolongation, ...]
-
-
-@lru_cache(maxsize=256)
-def chain(topology: Topology, depth: int) -> Chain:
-    """Coarsen a topology `depth` times; equal topologies share one chain.
-
-    Raises:
-        ValueError: The space has too few nodes for that depth.
-
-    Example:
-
-    >>> chain(path(7), depth=2).sizes
-    (7, 4, 2)
-    """
-    if depth > topology.max_depth:
-        raise ValueError(
-            f"`depth` must be at most {topology.max_depth} for the space "
-            f"{topology!r}, so that its coarsest level keeps a node of its own. "
-            f"Received: depth={depth}"
-        )
-    steps, composites = [], [Identity(topology.size)]
-    coarser = topology
-    for _ in range(depth):
-        P, coarser = coarser.coarsen()
-        steps.append(P)
-        composites.append(compose(composites[-1], P))
-    sizes = (topology.size, *(P.shape[1] for P in steps))
-    return Chain(topology, sizes, tuple(steps), tuple(composites))
-
-
-def path(size: int) -> Path:
-    """A path of `size` nodes: pairs merge, ceil(size/2) remain.
-
-    >>> P, coarser = path(4).coarsen()
-    >>> P.matrix().round(3)
-    array([[0.707, 0.   ],
-           [0.707, 0.   ],
-           [0.   , 0.707],
-           [0.   , 0.707]])
-    >>> coarser
-    Path(size=2)
-    """
-    return Path(size)
-
-
-def cycle(size: int) -> Cycle:
-    """A ring of `size` nodes.
-
-    >>> cycle(8).coarsen()
-    (Aggregation(8 x 4), Cycle(size=4))
-    """
-    return Cycle(size)
-
-
-def grid(*shape: int) -> Grid:
-    """A grid of any number of axes: `grid(32, 32)` for images of 32 x 32 pixels.
-
-    >>> grid(28, 28).coarsen()
-    (Kronecker(784 x 392), Grid(shape=(14, 28)))
-    """
-    return Grid(tuple(shape))
-
-
-def square_grid(size: int) -> Grid:
-    """The grid of two axes, as square as `size` allows.
-
-    >>> square_grid(1024).shape, square_grid(128).shape
-    ((32, 32), (8, 16))
-    """
-    _check_sizes("size", size)
-    rows = next(r for r in range(math.isqrt(size), 0, -1) if size % r == 0)
-    return Grid((rows, size // rows))
 
 
 def shuffled(base: Topology, *, seed: int, redraw: bool = False) -> Shuffled:
@@ -443,7 +255,8 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
     """The topology that a user means for a space of `size` nodes.
 
     Args:
-        topology: A `Topology`, its config, a name, or `None` for a path.
+        topology: A `Topology`, its config, a name, a networkx graph or sparse matrix,
+            or `None` for a path.
         size: Nodes of the space.
         argument: What to call it in an error.
 
@@ -466,10 +279,13 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
                 f"Received: {argument}={topology!r}"
             )
         topology = BY_NAME[topology](size)
+    elif is_graph(topology):
+        topology = graph(topology)
     if not isinstance(topology, Topology):
         raise ValueError(
-            f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, or "
-            f"one of the names {sorted(BY_NAME)}. Received: {argument}={topology!r}"
+            f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, a "
+            f"connected graph, or one of the names {sorted(BY_NAME)}. "
+            f"Received: {argument}={topology!r}"
         )
     if topology.size != size:
         raise ValueError(
@@ -477,33 +293,3 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
             f"Received: {argument}={topology!r} with {topology.size} nodes"
         )
     return topology
-
-
-def _pairs(size: int, end: float) -> tuple[Aggregation, float]:
-    """Pairs of nodes whose last one stands for `end`, and the same of their path."""
-    labels = np.arange(size) // 2
-    stands_for = np.ones(size)
-    stands_for[-1] = end
-    totals = np.bincount(labels, stands_for)
-    P = Aggregation(labels, 1 / np.sqrt(totals[labels] / stands_for))
-    return P, totals[-1] / 2
-
-
-def _half(size: int) -> int:
-    return -(-size // 2)
-
-
-def _check_sizes(name: str, *sizes: int) -> None:
-    if not sizes or not all(
-        isinstance(size, int) and not isinstance(size, bool) and size >= 1
-        for size in sizes
-    ):
-        received = sizes[0] if len(sizes) == 1 else sizes
-        raise ValueError(
-            f"A topology needs positive integers. Received: {name}={received!r}"
-        )
-
-
-def _check_seed(seed: int) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"`seed` must be an integer >= 0. Received: seed={seed!r}")

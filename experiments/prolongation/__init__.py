@@ -1,0 +1,1 @@
+"""Section 3 in pictures and numbers: `python -m experiments.prolongation figure1`."""

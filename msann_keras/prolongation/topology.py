@@ -1,0 +1,160 @@
+"""What a topology is, and the chain of prolongations that it makes.
+
+A topology knows the prolongation to itself from the next coarser one, P^(l), and that
+coarser topology. A chain of them, finest first, is all that a weight needs to know of
+the space it acts on.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
+
+from msann_keras.prolongation.operators import Identity, Prolongation, compose
+
+
+class Topology(ABC):
+    """The shape of a space of `size` nodes. Subclass it to bring your own.
+
+    A subclass has a `size` and `coarsen()`. A dataclass with plain fields is saved
+    with a model as it is; another has `get_config()` and `from_fields()` of its own.
+    """
+
+    size: int
+    _kinds: ClassVar[dict[str, type[Topology]]] = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        Topology._kinds[cls.__name__] = cls
+
+    @abstractmethod
+    def coarsen(self) -> tuple[Prolongation, Topology]:
+        """The prolongation P to this topology from the next coarser one, and that."""
+
+    @property
+    def max_depth(self) -> float:
+        """How often the space can be coarsened; one node is the end."""
+        return math.ceil(math.log2(self.size))
+
+    def get_config(self) -> dict[str, Any]:
+        """The topology as plain JSON values, which `from_config` reads.
+
+        >>> from msann_keras.prolongation.families import grid
+        >>> grid(4, 4).get_config()
+        {'kind': 'Grid', 'shape': [4, 4]}
+        """
+        values = {x.name: getattr(self, x.name) for x in fields(self)}
+        for x in fields(self):  # what `repr` hides is worth a line only if it says more
+            if not x.repr and values[x.name] == x.default:
+                del values[x.name]
+        return {"kind": type(self).__name__} | {
+            name: value.get_config()
+            if isinstance(value, Topology)
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+            for name, value in values.items()
+        }
+
+    @staticmethod
+    def from_config(config: dict[str, Any]) -> Topology:
+        """The topology that `get_config` described.
+
+        >>> from msann_keras.prolongation import families
+        >>> Topology.from_config({'kind': 'Grid', 'shape': [4, 4]})
+        Grid(shape=(4, 4))
+        """
+        config = dict(config)
+        kind = config.pop("kind", None)
+        if kind not in Topology._kinds:
+            raise ValueError(
+                f"`kind` must be one of {sorted(Topology._kinds)}; a topology of your "
+                f"own must be imported before it is read. Received: kind={kind!r}"
+            )
+        return Topology._kinds[kind].from_fields(**config)
+
+    @classmethod
+    def from_fields(cls, **values: Any) -> Topology:
+        """Build one from the values of `get_config`."""
+        return cls(
+            **{
+                name: Topology.from_config(value)
+                if isinstance(value, dict)
+                else tuple(value)
+                if isinstance(value, list)
+                else value
+                for name, value in values.items()
+            }
+        )
+
+
+class Chain(NamedTuple):
+    """The levels of one space.
+
+    Attributes:
+        topology: The finest one.
+        sizes: Nodes at each level, finest first.
+        steps: `steps[l]` is P^(l), from level l+1 to level l.
+        composites: `composites[l]` is P^(0) .. P^(l-1), from level l to level 0;
+            the identity for l = 0.
+    """
+
+    topology: Topology
+    sizes: tuple[int, ...]
+    steps: tuple[Prolongation, ...]
+    composites: tuple[Prolongation, ...]
+
+
+@lru_cache(maxsize=256)
+def chain(topology: Topology, depth: int) -> Chain:
+    """Coarsen a topology `depth` times; equal topologies share one chain.
+
+    Raises:
+        ValueError: The space has too few nodes for that depth.
+
+    Example:
+
+    >>> from msann_keras.prolongation.families import path
+    >>> chain(path(7), depth=2).sizes
+    (7, 4, 2)
+    """
+    if depth > topology.max_depth:
+        raise ValueError(
+            f"`depth` must be at most {topology.max_depth} for the space "
+            f"{topology!r}, which does not coarsen further. "
+            f"Received: depth={depth}"
+        )
+    steps, composites = [], [Identity(topology.size)]
+    coarser = topology
+    for _ in range(depth):
+        P, coarser = coarser.coarsen()
+        steps.append(P)
+        composites.append(compose(composites[-1], P))
+    sizes = (topology.size, *(P.shape[1] for P in steps))
+    return Chain(topology, sizes, tuple(steps), tuple(composites))
+
+
+def half(size: int) -> int:
+    """Nodes of the next coarser level, where pairs merge: size/2, rounded up."""
+    return -(-size // 2)
+
+
+def check_sizes(name: str, *sizes: int) -> None:
+    """Refuse sizes that are not positive integers."""
+    if not sizes or not all(
+        isinstance(size, int) and not isinstance(size, bool) and size >= 1
+        for size in sizes
+    ):
+        received = sizes[0] if len(sizes) == 1 else sizes
+        raise ValueError(
+            f"A topology needs positive integers. Received: {name}={received!r}"
+        )
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that is not a non-negative integer."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"`seed` must be an integer >= 0. Received: seed={seed!r}")

@@ -89,7 +89,7 @@ def optimal_prolongation(
         method: "auto"; "assignment" to be refused where it is not exact; or "trust
             region".
         start: For the trust region: an array `(n2, n1)` in the place of the starts.
-        random_starts: Beside the two from spectra, on small graphs.
+        random_starts: Beside the three from spectra, on small graphs.
         seed: Of the random starts and of what leaves saddles.
         seconds: After which the trust region stops.
 
@@ -174,14 +174,22 @@ def assignment(objective: Objective) -> np.ndarray | None:
 
 
 def default_starts(objective, random_starts, seed) -> list[np.ndarray]:
-    """Greedy starts of both terms, and random ones on small graphs."""
+    """Greedy starts of both terms; on small graphs also m* and random ones."""
     starts = [greedy_start(objective, term) for term in objective.active[::-1]]
     if objective.shape[0] > SMALL:
         return starts[:1]
     rng = np.random.default_rng(seed)
-    return starts + [
-        polar(rng.standard_normal(objective.shape)) for _ in range(random_starts)
-    ]
+    draws = [polar(rng.standard_normal(objective.shape)) for _ in range(random_starts)]
+    return [*starts, matching_start(objective), *draws]
+
+
+def matching_start(objective) -> np.ndarray:
+    """m*(L1, L2) itself, the binary matrix that the paper starts from (3.3.2)."""
+    term = objective.diffusion
+    spectra = (np.linalg.eigvalsh(_array(X)) for X in (term.X1, term.X2))
+    start = np.zeros(objective.shape)
+    start[minimal_matching(*spectra), np.arange(objective.shape[1])] = 1
+    return start
 
 
 def greedy_start(objective, term) -> np.ndarray:

@@ -10,7 +10,8 @@ RATES := configs/rates_mnist_default.yaml
 .PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates results \
 	figure1 figure2 figure3 prolongation-report \
-	benchmark-fine-gradient benchmark-clock benchmark-clock-quick clean
+	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
+	benchmark-cost benchmark-scale benchmark-learning clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
@@ -68,6 +69,15 @@ benchmark-fine-gradient: install ## Time a step at each level against a plain st
 
 benchmark-clock: install ## Seconds to a target: coarsened data against tuned plain training
 	$(RUN) -m benchmarks.clock
+
+benchmark-cost: install ## Does time follow C(t)? Cycles in plain steps
+	$(RUN) -m benchmarks.cost
+
+benchmark-scale: install ## Seconds to compile, time by size, memory
+	$(RUN) -m benchmarks.scale
+
+benchmark-learning: install ## Coarsened data against the fine gradient, at equal C(t)
+	$(RUN) -m benchmarks.learning
 
 benchmark-clock-quick: install ## The same for one task and one seed
 	$(RUN) -m benchmarks.clock --quick

@@ -4,7 +4,7 @@ After Scott and Mjolsness, "Multilevel Artificial Neural Network Training for
 Spatially Correlated Learning", SIAM Multiscale Modeling & Simulation, 2019.
 """
 
-from msann_keras import cost, initializers, schedules
+from msann_keras import cost, graphs, initializers, schedules
 from msann_keras.callbacks import CycleSchedule, Evaluate
 from msann_keras.coarse import coarse_data, coarse_network
 from msann_keras.convert import multilevel
@@ -25,6 +25,7 @@ from msann_keras.prolongation.families import (
     square_grid,
 )
 from msann_keras.prolongation.hierarchy import Hierarchy
+from msann_keras.prolongation.optimize import optimal_prolongation
 from msann_keras.schedules import EVERY_LEVEL, Schedule, Visit
 
 __version__ = "0.1.0.dev0"
@@ -47,10 +48,12 @@ __all__ = [
     "cycle",
     "given",
     "graph",
+    "graphs",
     "grid",
     "identity",
     "initializers",
     "multilevel",
+    "optimal_prolongation",
     "path",
     "random_orthogonal",
     "schedules",

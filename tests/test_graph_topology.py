@@ -139,7 +139,16 @@ def test_the_cache_answers_the_second_time(tmp_path, monkeypatch):
         ms.graph(geometric(12), s=0.5, **wanted)
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY rubbish", None])
+def test_a_folder_that_cannot_be_written_loses_no_matrix(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="could not be kept.*MSANN_KERAS_CACHE"):
+        found = cached("key", lambda: np.eye(2), lambda P: True, tmp_path / "file")
+    close(found, np.eye(2))
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\x93NUMPY rubbish", b"PK\x03\x04 no archive", None]
+)
 def test_a_damaged_file_is_written_anew(tmp_path, damage):
     matrix = np.eye(4)[:, :2]
     key = digest("test")

@@ -54,6 +54,13 @@ def test_the_bound_of_section_5_holds():
     assert error < 1e-12
 
 
+def test_the_corollary_can_be_far_off():
+    table = report.products(pairs=1)
+    assert "optimum (certified) | 0 |" in table
+    assert "the bound of Corollary 5.2 | 4.8989795 |" in table
+    assert "bound of Theorem 5.1 | 5.6568542 |" in table
+
+
 def test_the_best_beta_is_the_squared_ratio():
     row = next(x for x in report.scales().splitlines() if x.startswith("| path 16"))
     _, _, half, quarter, best, there, alpha, _ = (x.strip() for x in row.split("|"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def cached(
     """The matrix kept under `key`, computed if there is none.
 
     A file that cannot be read, or whose matrix is not valid, is computed again and
-    written over. A new file appears whole or not at all.
+    written over. A new file appears whole or not at all. A folder that cannot be
+    written to is a warning; the matrix is returned all the same.
 
     Args:
         key: A name from `digest`.
@@ -68,12 +70,28 @@ def cached(
     """
     file = cache_folder(folder) / f"{key}.npy"
     try:
-        matrix = np.load(file, allow_pickle=False)
+        # Not np.load, which takes other kinds of file for archives.
+        with file.open("rb") as stream:
+            matrix = np.lib.format.read_array(stream, allow_pickle=False)
         if valid(matrix):
             return matrix
     except (OSError, ValueError, EOFError):
         pass  # absent or damaged
     matrix = compute()
+    try:
+        _write(file, matrix)
+    except OSError as error:
+        # What took minutes to find is worth more than its copy.
+        warnings.warn(
+            f"A matrix could not be kept in the cache folder {file.parent} ({error}); "
+            f"name another one in the environment variable {VARIABLE}.",
+            stacklevel=2,
+        )
+    return matrix
+
+
+def _write(file, matrix):
+    """The whole file or none."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(suffix=".partial", dir=file.parent)
     try:
@@ -83,4 +101,3 @@ def cached(
     except BaseException:
         os.unlink(partial)
         raise
-    return matrix

@@ -5,10 +5,15 @@ INSTALLED := $(VENV)/.installed
 MNIST := configs/table3_mnist_path.yaml configs/table3_mnist_grid.yaml
 ORDERING := configs/ordering_mnist_path.yaml configs/ordering_mnist_grid.yaml
 RATES := configs/rates_mnist_default.yaml
+TABLES := configs/table1_one_object.yaml configs/table2_two_objects.yaml $(MNIST) \
+	configs/figure7_choice_of_p.yaml
+# Which of a config's ways to train: make table1 WAY=ours
+WAY_OPTION = $(if $(WAY),--way $(WAY))
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates results \
+	table1 table2 table3 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
 	benchmark-cost benchmark-scale benchmark-learning clean
@@ -48,6 +53,29 @@ experiment-ordering: install ## Grid, path and default over three seeds
 
 experiment-rates: install ## The default network over learning rates: the tuned baseline
 	$(RUN) -m experiments $(RATES) --figure figures/rates.png
+
+table1: install ## One object, Table 1 and Figure 5; WAY=script, paper, rates or ours
+	$(RUN) -m experiments configs/table1_one_object.yaml $(WAY_OPTION) \
+		--figure figures/table1.png
+
+table2: install ## Two objects, Table 2 and Figure 5; WAY as for table1
+	$(RUN) -m experiments configs/table2_two_objects.yaml $(WAY_OPTION) \
+		--figure figures/table2.png
+
+table3: install ## MNIST, Table 3 and Figure 6; WAY=paper, script or ours
+	$(RUN) -m experiments $(MNIST) $(WAY_OPTION) --figure figures/table3.png
+
+figure7: install ## The choice of P on MNIST; WAY=paper, script or ours
+	$(RUN) -m experiments configs/figure7_choice_of_p.yaml $(WAY_OPTION) \
+		--figure figures/figure7.png
+
+tables-quick: install ## All five configs with a tiny budget
+	$(RUN) -m experiments $(TABLES) --quick --figure figures/quick.png
+
+search: install ## Which gamma, L and k? Seconds to a tenth, by a sampler
+	$(RUN) -m experiments.search configs/table1_one_object.yaml --figure figures/search-one-object.png
+	$(RUN) -m experiments.search configs/table2_two_objects.yaml --figure figures/search-two-objects.png
+	$(RUN) -m experiments.search configs/table3_mnist_grid.yaml --figure figures/search-mnist.png
 
 results: install ## Print the published tables from the run files in results/
 	$(RUN) -m experiments $(ORDERING) $(RATES) --runs results --figure figures/results.png

@@ -13,9 +13,9 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.config import ConfigError, load_config
-from experiments.execute import execute
 from experiments.figures import figure6
 from experiments.runs import collect
+from experiments.sweep import sweep
 from experiments.tables import table
 
 
@@ -31,6 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--figure", type=Path, default=Path("figures/figure6.png"), help="PNG to draw"
     )
+    parser.add_argument("--way", help="which of a config's ways (default: its first)")
+    parser.add_argument(
+        "--grid", action="store_true", help="every (gamma, L, k) of the paper: days"
+    )
+    parser.add_argument(
+        "--storage",
+        help="address of a database, to share the runs with other machines "
+        "(default: a file in the folder of runs)",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", help="in place of the config's")
     parser.add_argument(
         "--workers",
@@ -45,14 +54,23 @@ def main(arguments: list[str] | None = None) -> int:
     # A table is wider than a pipe's 80 columns.
     console = Console(width=None if sys.stdout.isatty() else 150)
     try:
-        configs = [load_config(path) for path in options.configs]
+        configs = [load_config(path, options.way) for path in options.configs]
+        if options.grid:
+            configs = [config.swept() for config in configs]
         if options.quick:
             configs = [config.quickly() for config in configs]
         if options.seeds:
             seeds = {"seeds": tuple(options.seeds)}
             configs = [config.model_copy(update=seeds) for config in configs]
         command = _command(options)
-        execute(configs, options.runs, options.workers, command, console)
+        sweep(
+            configs,
+            options.runs,
+            options.workers,
+            command,
+            console,
+            options.storage,
+        )
     except ConfigError as error:
         console.print(str(error), style="red", markup=False)
         return 2
@@ -70,6 +88,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _command(options) -> str:
     """What makes the runs, for their files: no folder of this machine in it."""
     parts = ["python -m experiments", *(f"configs/{x.name}" for x in options.configs)]
+    if options.way:
+        parts += ["--way", options.way]
+    if options.grid:
+        parts += ["--grid"]
     if options.seeds:
         parts += ["--seeds", *map(str, options.seeds)]
     return " ".join(parts + options.quick * ["--quick"])

@@ -19,7 +19,7 @@ from experiments.config import Config, Scheme
 from experiments.training import Evaluation, Run
 
 #: Changes when old run files can no longer be read.
-FORMAT = 1
+FORMAT = 2
 #: The committed runs.
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
@@ -38,7 +38,7 @@ class RunFile(BaseModel):
     history: list[Evaluation]
     compile_seconds: float
     hierarchy: str
-    mean_image_mse: float
+    mean_mse: float
     data: str
     provenance: dict[str, Any]
 
@@ -58,34 +58,37 @@ class Result(NamedTuple):
 
 
 def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
-    """All that determines a run's result, as plain values.
+    """All that determines a run's result, as plain values; what does not is absent.
 
     The label is not among them: a scheme is what it does, not what it is called.
     """
-    cycle = {"depth": scheme.depth}
+    task = config.task.model_dump(mode="json", exclude_none=True)
+    values = {"task": task.pop("name"), "data_seed": task.pop("seed")}
+    if "variant" in task:
+        values["task_variant"] = task.pop("variant")
+    if "folder" in task:  # its name; a run file names no one's machine
+        task["folder"] = Path(task["folder"]).name
+    values |= task | {"depth": scheme.depth}
     if scheme.depth:
-        cycle |= {
-            "gamma": scheme.gamma,
+        values |= {"topology": config.topology_of(scheme), "schedule": scheme.schedule}
+    if scheme.depth and scheme.schedule != "simultaneous":
+        values |= {
             "smoothing_steps": scheme.smoothing_steps,
-            "topology": config.topology,
-            "variant": config.variant,
+            "growth": scheme.growth,
+            "coarsen_data": scheme.coarsen_data,
         }
-    shared = config.model_dump(
-        mode="json",
-        include={
-            "data",
-            "image_size",
-            "hidden",
-            "batch_size",
-            "budget",
-            "evaluate_every",
-        },
-    )
-    if config.data.folder is not None:  # its name; a run file names no one's machine
-        shared["data"]["folder"] = Path(config.data.folder).name
+        if scheme.schedule == "cycle":
+            values |= {"gamma": scheme.gamma, "variant": config.variant}
+    if not scheme.depth and scheme.start_depth:
+        values |= {"start_depth": scheme.start_depth, "topology": config.topology}
+    if scheme.until:
+        values["until"] = scheme.until
+    if scheme.depth and not scheme.coarsen_data:
+        values["evaluate_at"] = config.evaluate_at
+    shared = {"hidden", "batch_size", "budget", "budget_unit", "evaluate_every"}
     return (
-        cycle
-        | shared
+        values
+        | config.model_dump(mode="json", include=shared)
         | {
             "optimizer": scheme.optimizer,
             "learning_rate": scheme.learning_rate,
@@ -97,30 +100,52 @@ def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
 def file_name(values: dict[str, Any]) -> str:
     """A name that a person can read, with a digest of all the settings at its end.
 
-    >>> file_name({"depth": 0, "optimizer": "adam", "learning_rate": 0.002, "seed": 7,
-    ...            "budget": 256000.0})
-    'default-adam-0.002-C256000-seed7-f7f30503.json'
+    >>> file_name({"task": "mnist", "depth": 0, "optimizer": "adam", "seed": 7,
+    ...            "learning_rate": 0.002, "budget": 256000.0, "budget_unit": "cost"})
+    'mnist-default-adam-0.002-cost256000-seed7-de5c6e5b.json'
     """
-    scheme = "default"
+    parts = [values["task"], values.get("task_variant")]
     if values["depth"]:
-        scheme = "{topology}-{variant}-g{gamma}-L{depth}-k{smoothing_steps}".format(
-            **values
-        )
-    rate = f"{values['optimizer']}-{values['learning_rate']:g}"
+        parts += [values["topology"], values.get("variant", values["schedule"])]
+        parts += ["coarsened" if values.get("coarsen_data") else None]
+        parts += [f"g{values['gamma']}" if "gamma" in values else None]
+        parts += [f"L{values['depth']}"]
+        if "smoothing_steps" in values:
+            growth = f"x{values['growth']:g}" if values["growth"] > 1 else ""
+            parts += [f"k{values['smoothing_steps']}{growth}"]
+    else:
+        start = values.get("start_depth")
+        parts += [f"start{start}" if start else "default"]
     text = json.dumps(values, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{scheme}-{rate}-C{values['budget']:.0f}-seed{values['seed']}-{digest}.json"
+    parts += [
+        values["optimizer"],
+        f"{values['learning_rate']:g}",
+        f"{values['budget_unit']}{values['budget']:.0f}",
+        f"seed{values['seed']}",
+        hashlib.sha256(text.encode()).hexdigest()[:8],
+    ]
+    return "-".join(filter(None, parts)) + ".json"
 
 
 def save_run(
     folder: Path, values: dict[str, Any], run: Run, data: str, command: str
-) -> Path:
-    """Write a run file: all of it under its name, or nothing."""
+) -> RunFile:
+    """Write what a run left behind; see `write_run`."""
     record = RunFile(
         settings=values, **run._asdict(), data=data, provenance=provenance(command)
     )
+    write_run(folder, record)
+    return record
+
+
+def write_run(folder: Path, record: RunFile) -> Path:
+    """Write a run file: all of it under its name, or nothing.
+
+    Raises:
+        OSError: It cannot be written; the folder is as it was.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / file_name(values)
+    path = folder / file_name(record.settings)
     with tempfile.NamedTemporaryFile(
         "w", dir=folder, suffix=".part", delete=False, encoding="utf-8"
     ) as part:
@@ -158,15 +183,21 @@ def find_run(folder: Path, values: dict[str, Any]) -> RunFile | None:
 
     A damaged file is reported on the screen and counts as missing.
     """
-    path = folder / file_name(values)
+    record = load_or_skip(folder / file_name(values))
+    if record is None or record.settings != json.loads(json.dumps(values)):
+        return None
+    return record
+
+
+def load_or_skip(path: Path) -> RunFile | None:
+    """A run file if it is there and whole; else it is named and counts as missing."""
     if not path.exists():
         return None
     try:
-        record = load_run(path)
+        return load_run(path)
     except RunFileError as error:
         print(f"skipped: {error}")
         return None
-    return record if record.settings == json.loads(json.dumps(values)) else None
 
 
 def folders(folder: Path, scheme: Scheme) -> tuple[Path, ...]:

@@ -115,12 +115,12 @@ def _caption(results: Sequence[Result]) -> str:
         return "no finished runs"
     sources = "; ".join(sorted({run.data for run in runs}))
     seeds = sorted({run.settings["seed"] for run in runs})
-    predictor = {f"{run.mean_image_mse:.2e}" for run in runs}
+    predictor = {f"{run.mean_mse:.2e}" for run in runs}
     return (
-        f"Data: {sources}. Seeds {', '.join(map(str, seeds))}. The mean training image "
-        f"scores {', '.join(sorted(predictor))}. Errors are of the validation images, "
-        "evaluated after smoothing at level 0. Evaluations are gradients, one for each "
-        "example at any level; seconds are of training, without evaluating and "
-        "compiling. The paper's numbers are for the full MNIST; it "
-        "gives no seconds and no repeats."
+        f"Data: {sources}. Seeds {', '.join(map(str, seeds))}. The mean training "
+        f"target scores {', '.join(sorted(predictor))}. Errors are of the validation "
+        "data, evaluated after smoothing at level 0 unless the config says otherwise. "
+        "Evaluations are gradients, one for each example at any level; seconds are of "
+        "training, without evaluating and compiling. The paper's numbers for MNIST are "
+        "for the full set; it gives no seconds and no repeats."
     )

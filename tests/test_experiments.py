@@ -11,7 +11,7 @@ import yaml
 import msann_keras as ms
 from experiments.__main__ import main
 from experiments.config import ConfigError, load_config
-from experiments.execute import jobs
+from experiments.jobs import jobs
 from experiments.runs import (
     Result,
     RunFileError,
@@ -42,19 +42,61 @@ def written(folder, changes):
         k: v for k, v in (yaml.safe_load(text) | changes).items() if v is not None
     }
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(values))
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
     return path
 
 
 # Configs
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_is_valid_and_names_a_command_that_exists(path):
-    config = load_config(path)
+def ways(path):
+    return list(yaml.safe_load(path.read_text()).get("ways", [])) or [None]
+
+
+@pytest.mark.parametrize(
+    ("path", "way"), [(path, way) for path in CONFIGS for way in ways(path)],
+    ids=lambda value: getattr(value, "stem", value),
+)  # fmt: skip
+def test_every_config_is_valid_and_names_a_command_that_exists(path, way):
+    config = load_config(path, way)
     target = config.command.removeprefix("make ")
     assert f"\n{target}: " in (ROOT / "Makefile").read_text()
     assert path.name in (ROOT / "Makefile").read_text()
+    assert config.way == (way or "")
+    # Every scheme fits into its budgets; this is found out before anything trains.
+    for each in (config, config.quickly()):
+        for scheme in each.schemes:
+            parameters = [4**-level for level in range(7)]
+            visits = scheme.visits(each.variant)
+            next(stages(visits, parameters, each.batch_size, each.budget, 1.0))
+
+
+def test_ways_replace_keys_and_their_tasks_are_merged(tmp_path):
+    path = written(
+        tmp_path,
+        {
+            "ways": {
+                "a": {"variant": "script"},
+                "b": {"task": {"validation": 5}, "budget": 7e5},
+            }
+        },
+    )
+    first, a, b = (load_config(path, way) for way in (None, "a", "b"))
+    assert first == a and (a.way, a.variant, a.budget) == ("a", "script", 256000)
+    assert (b.way, b.variant, b.budget) == ("b", "paper", 7e5)
+    assert (b.task.validation, b.task.seed) == (5, 2019)
+    with pytest.raises(ConfigError, match="config.yaml: a, b. Received: way='c'"):
+        load_config(path, "c")
+
+
+def test_the_grid_is_the_papers():
+    config = load_config(ROOT / "configs/table1_one_object.yaml").swept()
+    cycles = {(x.gamma, x.depth, x.smoothing_steps) for x in config.schemes}
+    # L = 0 once, and 3 gamma x 6 L x 8 k
+    assert len(config.schemes) == len(cycles) == 1 + 3 * 6 * 8
+    assert (3, 6, 128) in cycles and (1, 1, 1) in cycles
+    with pytest.raises(ConfigError, match="Figure 7.*has no `grid`"):
+        load_config(ROOT / "configs/figure7_choice_of_p.yaml").swept()
 
 
 @pytest.mark.parametrize(
@@ -63,10 +105,35 @@ def test_every_config_is_valid_and_names_a_command_that_exists(path):
         ({"gamma": 3}, r"gamma: Extra inputs are not permitted. Received: 3"),
         ({"budget": None}, "budget: Field required"),
         ({"budget": -1}, r"budget: Input should be greater than 0. Received: -1"),
-        ({"topology": "torus"}, "topology: Input should be 'path' or 'grid'.*'torus'"),
+        ({"topology": "torus"}, "topology: Input should be 'path', 'grid'.*'torus'"),
         ({"variant": "text"}, "variant: Input should be 'paper' or 'script'.*'text'"),
         ({"seeds": []}, "seeds: Tuple should have at least 1 item"),
-        ({"data": {"source": "web", "seed": 1}}, "data.source.*Received: 'web'"),
+        (
+            {"task": {"name": "mnist", "source": "web", "seed": 1}},
+            "task.mnist.source.*Received: 'web'",
+        ),
+        ({"task": {"name": "cifar", "seed": 1}}, "task: Input tag 'cifar'"),
+        (
+            {"schemes": [{"label": "a", "depth": 2, "start_depth": 1}]},
+            "schemes.0: .*`start_depth` is for `depth: 0`",
+        ),
+        (
+            {"schemes": [{"label": "a", "schedule": "nested"}]},
+            "`schedule: nested` needs `depth` >= 1",
+        ),
+        (
+            {
+                "schemes": [
+                    {
+                        "label": "a",
+                        "depth": 1,
+                        "schedule": "simultaneous",
+                        "coarsen_data": True,
+                    }
+                ]
+            },
+            "`schedule: simultaneous` needs the fine gradient",
+        ),
         (
             {"schemes": [{"label": "a", "depth": 2, "gamma": 0}]},
             r"schemes.0.gamma: Input should be greater than or equal to 1. Received: 0",
@@ -106,8 +173,8 @@ def test_a_bad_config_ends_the_command_before_anything_runs(tmp_path, capsys):
 
 
 def test_missing_data_end_the_command_with_one_line(tmp_path, capsys):
-    data = {"source": "idx", "folder": str(tmp_path / "none"), "seed": 1}
-    path = written(tmp_path, {"data": data})
+    task = {"name": "mnist", "source": "idx", "folder": str(tmp_path / "none")}
+    path = written(tmp_path, {"task": task | {"seed": 1}, "ways": None})
     assert main([str(path), "--runs", str(tmp_path / "runs"), "--workers", "1"]) == 2
     out = capsys.readouterr().out
     assert "data:" in out and "none" in out and "Traceback" not in out
@@ -164,7 +231,8 @@ HISTORY = [
 def saved(folder, config, seed=618, scheme=0):
     values = settings(config, config.schemes[scheme], seed)
     run = Run(HISTORY, 3.0, "level  sizes", 0.057)
-    return values, save_run(folder, values, run, "bundled", "make test")
+    save_run(folder, values, run, "bundled", "make test")
+    return values, folder / file_name(values)
 
 
 def test_a_run_file_brings_back_the_run_and_its_provenance(tmp_path, config):
@@ -188,7 +256,7 @@ def test_other_settings_are_another_run(tmp_path, config):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "not a whole run file"), ('{"format": 1', "not a whole run file")],
+    [("", "not a whole run file"), ('{"format": 2', "not a whole run file")],
 )
 def test_damaged_run_files_are_named_and_count_as_missing(
     tmp_path, config, capsys, text, message
@@ -203,8 +271,8 @@ def test_damaged_run_files_are_named_and_count_as_missing(
 
 def test_run_files_of_another_format_are_refused(tmp_path, config):
     _, path = saved(tmp_path, config)
-    path.write_text(path.read_text().replace('"format": 1', '"format": 0'))
-    with pytest.raises(RunFileError, match="has format 0; this version reads format 1"):
+    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(RunFileError, match="has format 1; this version reads format 2"):
         load_run(path)
 
 
@@ -274,10 +342,10 @@ def test_a_committed_run_is_named_as_such_only_where_it_was_taken(tmp_path, conf
 
 
 def test_run_files_hold_no_folder_of_the_machine(tmp_path, config):
-    data = config.data.model_copy(update={"source": "idx", "folder": "/home/a/digits"})
-    config = config.model_copy(update={"data": data})
+    task = config.task.model_copy(update={"source": "idx", "folder": "/home/a/digits"})
+    config = config.model_copy(update={"task": task})
     values = settings(config, config.schemes[0], 7)
-    assert values["data"]["folder"] == "digits"
+    assert values["folder"] == "digits"
 
 
 # The whole command
@@ -288,8 +356,9 @@ def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
     path = written(
         tmp_path,
         {
-            "image_size": 8,
+            "task": {"name": "mnist", "image_size": 8, "seed": 1, "validation": 100},
             "hidden": [8],
+            "ways": None,
             "budget": 2560,
             "evaluate_every": 640,
             "schemes": [
@@ -303,7 +372,7 @@ def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
     command += ["--figure", str(tmp_path / "figure.png")]
     assert main(command) == 0
     first = capsys.readouterr().out
-    files = sorted((tmp_path / "runs").iterdir())
+    files = sorted((tmp_path / "runs").glob("*.json"))
     assert len(files) == 3
     assert "not reached" in first and "1.547e-02" in first
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
@@ -321,7 +390,13 @@ def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
     assert "reused: V (path, seed 618) is finished already" in capsys.readouterr().out
     assert [file.read_bytes() for file in files] == before
 
+    # The database of the sweep still has it.
     files[1].unlink()
+    assert main(command) == 0
+    assert [file.read_bytes() for file in files] == before
+
+    files[1].unlink()
+    (tmp_path / "runs/sweep.db").unlink()
     assert main(command) == 0
     again, old = load_run(files[1]), json.loads(before[1])
     assert [e.mse for e in again.history] == [e[3] for e in old["history"]]

@@ -1,0 +1,183 @@
+"""Runs to make, in a database that workers on any number of machines share.
+
+Each run is a trial of one Optuna study. A worker claims a trial, which the database
+grants once; shows that it is alive while it trains; and leaves the whole run file in
+the trial when it is done. A trial whose worker died is given up, and its run is
+queued anew. So a kill at any moment loses no finished run, and none is made twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from experiments.config import ConfigError
+from experiments.jobs import Job
+from experiments.runs import RunFile
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+#: Seconds without a sign of life after which a run's worker counts as dead.
+GRACE = 120.0
+
+
+class Queue:
+    """The runs of a sweep.
+
+    The same jobs find the same study again, from any process or machine.
+
+    Args:
+        address: Of a database, as SQLAlchemy has it: "sqlite:///runs/sweep.db",
+            "postgresql+psycopg://user@host/name".
+        jobs: All runs of the sweep.
+        grace: Seconds, see `GRACE`. Clocks of the machines must agree better.
+
+    Raises:
+        ConfigError: No such database, or it does not answer.
+    """
+
+    def __init__(self, address: str, jobs: Sequence[Job], grace: float = GRACE):
+        self.jobs = {job.name: job for job in jobs}
+        self.grace = grace
+        names = "\n".join(sorted(self.jobs))
+        self.study = _study(address, hashlib.sha256(names.encode()).hexdigest()[:16])
+
+    def refill(self) -> None:
+        """Queue what no one has made, is making, or is to make."""
+        for trial in self._trials(TrialState.RUNNING):
+            if self._abandoned(trial):
+                self._give_back(trial.number)
+        taken = self._names(TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+        for name in self.jobs:
+            if name not in taken:
+                self.study.enqueue_trial({}, user_attrs={"run": name})
+
+    def claim(self) -> tuple[optuna.Trial, Job] | None:
+        """A run to make; `None` if all are made or being made."""
+        while self._trials(TrialState.WAITING):
+            trial = self.study.ask()
+            name = trial.user_attrs.get("run")
+            if name is not None:
+                trial.set_user_attr("owner", [platform.node(), os.getpid()])
+            if name is None or self._has_other(trial, name):
+                self.study.tell(trial, state=TrialState.PRUNED)
+                continue
+            return trial, self.jobs[name]
+        return None
+
+    @contextmanager
+    def alive(self, trial: optuna.Trial) -> Iterator[None]:
+        """Show that the trial's worker lives; gives the run back if it fails."""
+        done = threading.Event()
+
+        def beat():
+            while not done.is_set():
+                trial.set_user_attr("alive", time.time())
+                done.wait(self.grace / 4)
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        except BaseException:
+            done.set()
+            thread.join()
+            self._give_back(trial)
+            raise
+        finally:
+            done.set()
+            thread.join()
+
+    def finish(self, trial: optuna.Trial, record: RunFile) -> None:
+        """Leave a run in the database."""
+        trial.set_user_attr("record", record.model_dump_json())
+        self.study.tell(trial, record.history[-1].mse, skip_if_finished=True)
+
+    def add(self, name: str, record: RunFile) -> None:
+        """Tell of a run that was made elsewhere, unless it is known."""
+        if name not in self.finished():
+            self.study.add_trial(
+                optuna.trial.create_trial(
+                    value=record.history[-1].mse,
+                    user_attrs={"run": name, "record": record.model_dump_json()},
+                )
+            )
+
+    def finished(self) -> set[str]:
+        """Names of the runs that are done."""
+        return self._names(TrialState.COMPLETE)
+
+    def records(self) -> Iterator[tuple[str, RunFile]]:
+        """Every finished run, from whatever machine."""
+        for trial in self._trials(TrialState.COMPLETE):
+            record = RunFile.model_validate_json(trial.user_attrs["record"])
+            yield trial.user_attrs["run"], record
+
+    def _trials(self, *states) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=states)
+
+    def _give_back(self, trial):
+        self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _names(self, *states) -> set[str]:
+        return {trial.user_attrs["run"] for trial in self._trials(*states)
+                if "run" in trial.user_attrs}  # fmt: skip
+
+    def _has_other(self, trial, name) -> bool:
+        """Whether another trial has this run: two workers queued it at once.
+
+        Trials are claimed in order, so of two that run the first one goes on.
+        """
+        return any(
+            other.user_attrs.get("run") == name
+            and (other.state == TrialState.COMPLETE or other.number < trial.number)
+            for other in self._trials(TrialState.COMPLETE, TrialState.RUNNING)
+        )
+
+    def _abandoned(self, trial) -> bool:
+        host, process = trial.user_attrs.get("owner", (None, None))
+        if host == platform.node() and not _exists(process):
+            return True
+        seen = trial.user_attrs.get("alive", trial.datetime_start.timestamp())
+        return time.time() - seen > self.grace
+
+
+def _study(address, name):
+    try:
+        shown = make_url(address).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        raise ConfigError(
+            "`storage` must be a database's address, such as sqlite:///runs/sweep.db "
+            f"or postgresql+psycopg://user@host/name. Received: {address!r}"
+        ) from None
+    waits = {"connect_args": {"timeout": 60}} if "sqlite" in shown else {}
+    try:
+        storage = optuna.storages.RDBStorage(address, engine_kwargs=waits)
+        return optuna.create_study(
+            storage=storage, study_name=f"sweep-{name}", load_if_exists=True
+        )
+    except (SQLAlchemyError, ImportError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"`storage` does not answer. Received: {shown!r} ({reason})"
+        ) from None
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -102,7 +102,7 @@ def file_name(values: dict[str, Any]) -> str:
 
     >>> file_name({"task": "mnist", "depth": 0, "optimizer": "adam", "seed": 7,
     ...            "learning_rate": 0.002, "budget": 256000.0, "budget_unit": "cost"})
-    'mnist-default-adam-0.002-cost256000-seed7-de5c6e5b.json'
+    'mnist-default-adam-0.002-cost256000-seed7-81b8ebb2.json'
     """
     parts = [values["task"], values.get("task_variant")]
     if values["depth"]:

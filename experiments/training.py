@@ -222,13 +222,16 @@ class Trainer:
             seed: Of the weights and of the order of the data.
             progress: Called with every `Evaluation` as it is made.
         """
-        fresh = self._fresh_model(config, scheme, seed)
-        self.model.set_weights(fresh.get_weights())
-        pairs = zip(
-            self.model.optimizer.variables, fresh.optimizer.variables, strict=True
-        )
+        weights = self._fresh_model(config, scheme, seed).get_weights()
+        self.model.set_weights(weights)
+        optimizer = self.model.optimizer
+        # Slots of coarse levels that are packed for coarsened data begin anew too.
+        fresh = type(optimizer).from_config(optimizer.get_config())
+        fresh.build(self.model.trainable_variables)
+        pairs = zip(optimizer.variables, fresh.variables, strict=True)
         for variable, start in pairs:
             variable.assign(start)
+        optimizer.learning_rate = scheme.learning_rate
 
         hierarchy = self.model.hierarchy
         history: list[Evaluation] = []
@@ -319,21 +322,17 @@ def autoencoder(config: Config, scheme: Scheme, seed: int) -> ms.MultilevelModel
     """
     space = topology(config.topology_of(scheme), config.variant, seed)
 
-    def initializer():
-        if not scheme.start_depth:
-            return "glorot_normal"
-        return ms.initializers.Multilevel(
-            scheme.start_depth, "glorot_normal", config.topology, config.topology
-        )
-
     layers = [
         keras.layers.Dense(
-            units, activation="sigmoid", kernel_initializer=initializer()
+            units, activation="sigmoid", kernel_initializer="glorot_normal"
         )
         for units in (*config.hidden, config.task.size)
     ]
     plain = keras.Sequential([keras.Input((config.task.size,)), *layers])
-    return ms.multilevel(plain, scheme.depth, space)
+    if not scheme.start_depth:
+        return ms.multilevel(plain, scheme.depth, space)
+    drawn = ms.multilevel(plain, scheme.start_depth, config.topology).merge()
+    return ms.multilevel(drawn, 0, space, keep_weights=True)
 
 
 def topology(name: str, variant: str, seed: int):

@@ -8,7 +8,7 @@ RATES := configs/rates_mnist_default.yaml
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
-	experiment-ordering experiment-rates results \
+	experiment-ordering experiment-rates results report \
 	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
 	benchmark-cost benchmark-scale benchmark-learning clean
@@ -51,6 +51,9 @@ experiment-rates: install ## The default network over learning rates: the tuned 
 
 results: install ## Print the published tables from the run files in results/
 	$(RUN) -m experiments $(ORDERING) $(RATES) --runs results --figure figures/results.png
+
+report: install ## One HTML page of every table and figure, from results/ alone
+	$(RUN) -m experiments.report
 
 figure1: install ## Draw the cross and the box product of two paths
 	$(RUN) -m experiments.prolongation figure1

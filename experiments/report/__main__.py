@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.report.figures import Picture
+from experiments.report.drawing import Picture
 from experiments.report.page import ROOT, build, pictures
 from experiments.report.records import read
 from experiments.report.svg import save

@@ -1,28 +1,18 @@
-"""Figures 4 to 7 and the clock as pictures, from run files and schedules.
-
-Told apart in grey too: by dash, width and shade.
-"""
+"""Figures 4 to 7, from schedules and run files."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from experiments.report.clock import SCHEMES, Comparison
+from experiments.report.drawing import INK, RC, SHADES, SOFT, Picture, plain_ticks
 from experiments.report.groups import Group, final, ranked
 from experiments.report.light import schedules
 from experiments.report.tables import TARGETS, as_published, in_table, same
 
-#: Level 0 first: the darkest line is L = 0, as in the paper.
-SHADES = ("#00224e", "#1f3a6e", "#43516f", "#61666f", "#7f7c75", "#9e9370", "#b3a45c")
-INK, SOFT, FAINT = "#111111", "#6a6a6a", "#dcdcdc"
 DASHES = ((0, (1, 1.2)), (0, (5, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1, 1, 1)), "-",
           (0, (3, 1)), (0, (1, 2.2)))  # fmt: skip
 #: What a line looks like whatever its depth.
@@ -35,37 +25,6 @@ STYLES = {
     "all levels at once": {"color": SOFT, "linestyle": (0, (2, 1)), "linewidth": 2.4},
 }
 AXES = {"cost": "cost C(t)", "seconds": "seconds of training"}
-RC = {
-    "font.size": 9,
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
-
-
-class Picture(NamedTuple):
-    """A figure, or the reason why there is none.
-
-    Attributes:
-        id: For links and file names.
-        title: As the paper calls it.
-        caption: What it shows, of which runs.
-        figure: `None` if nothing was run.
-    """
-
-    id: str
-    title: str
-    caption: str
-    figure: Figure | None
 
 
 def figure4(depth: int = 3, steps: int = 1) -> Picture:
@@ -130,7 +89,7 @@ def _depths(id, title, groups, targets) -> Picture:
     ran = {x.labels.gamma for _, runs, _ in panels for x in runs}
     absent = [f"γ = {x}" for x in (1, 2, 3) if x not in ran]
     missing = f" Not run: {', '.join(absent)}." if absent else ""
-    of = "; ".join(_protocol(target, runs) for target, runs, _ in panels if runs)
+    of = "; ".join(dict.fromkeys(_protocol(runs) for _, runs, _ in panels if runs))
     return Picture(
         id,
         title,
@@ -161,11 +120,10 @@ def _most_run(groups, target) -> tuple[list[Group], list[Group]]:
     return runs, default
 
 
-def _protocol(target, runs):
-    x = runs[0].labels
+def _protocol(runs):
+    x = max(runs, key=lambda group: group.labels.depth).labels
     cycle = " with the script's cycle" if x.variant == "script" else ""
-    name = target.title.partition(": ")[2]
-    return f"{name}: {x.task_title}, {x.optimizer}, {x.budget}{cycle}"
+    return f"{x.task_title}, {x.optimizer}, {x.budget}{cycle}"
 
 
 def _best_steps(groups) -> list[Group]:
@@ -198,7 +156,8 @@ def figure7(groups: Sequence[Group]) -> Picture:
         if x.kind == "cycle" and x.growth == 1:
             key = (x.gamma, x.depth, x.steps), x.variant, same(group)
             name = x.way.partition(",")[0]
-            settings.setdefault(key, {})[name] = group
+            if name in STYLES:
+                settings.setdefault(key, {})[name] = group
     if not settings:
         return Picture("figure-7", "Figure 7", "No multilevel run is committed.", None)
     # The paper's (3, 6, 1), if as many strategies were run there as anywhere.
@@ -229,7 +188,7 @@ def figure7(groups: Sequence[Group]) -> Picture:
         "Figure 7",
         f"The choice of P on MNIST at γ = {gamma}, L = {depth}, k = {steps} (in the "
         "paper: γ = 3, L = 6, k = 1): the mean over seeds, with a band from the least "
-        f"to the largest. {_protocol(TARGETS[-1], lines)}.{missing}",
+        f"to the largest. {_protocol(lines)}.{missing}",
         figure,
     )
 
@@ -244,23 +203,12 @@ def _log_log(axes, groups, title, style):
             if len(group.runs) > 1:
                 axis.fill_between(x, low, high, color=look["color"], alpha=0.18, lw=0)
         axis.set(xscale="log", yscale="log", xlabel=AXES[measure])
-        _plain_ticks(axis.xaxis)
-        _plain_ticks(axis.yaxis)
+        plain_ticks(axis.xaxis, few=1.0)  # labels stand side by side
+        plain_ticks(axis.yaxis)
         axis.grid(which="both")
         axis.set_title(title, fontsize=9, loc="left")
     if groups:
         axes[0].legend(fontsize=7.5, handlelength=3.2)
-
-
-def _plain_ticks(axis):
-    """Numbers at 1, 2, 5 if there are few decades, else at each decade."""
-    low, high = axis.get_view_interval()
-    few = math.log10(high / low) < 2.2
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
-    axis.set_major_formatter(
-        FuncFormatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
-    )
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _mean(group, measure):
@@ -272,62 +220,3 @@ def _mean(group, measure):
     errors = np.array([[p.mse for p in run] for run in points], float)
     mean = np.exp(np.mean(np.log(np.maximum(errors, 1e-12)), axis=0))
     return spent, mean, errors.min(axis=0), errors.max(axis=0)
-
-
-def clock(comparisons: Mapping[str, Sequence[Comparison]]) -> Picture:
-    """Seconds to each target, a panel for each task: every seed, and the median."""
-    title = "The clock as a picture"
-    if not comparisons:
-        return Picture("clock", title, "No run of the clock is committed.", None)
-    marks = {"fit": "x", "plain": "s", "start": "^", "cycles": "o"}
-    with rc_context(RC):
-        columns = min(3, len(comparisons))
-        rows = math.ceil(len(comparisons) / columns)
-        figure = Figure(figsize=(3.9 * columns, 3.2 * rows + 0.5), layout="constrained")
-        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-        for axis, (task, lines) in zip(axes, comparisons.items(), strict=False):
-            _clock_panel(axis, lines, marks)
-            axis.set_title(task, fontsize=9, loc="left")
-        for axis in axes[len(comparisons) :]:
-            axis.set_axis_off()
-        handles = [
-            Line2D([], [], color=INK, marker=mark, linestyle="", markersize=6,
-                   markerfacecolor=INK if key == "cycles" else "none",
-                   label=SCHEMES[key])
-            for key, mark in marks.items()
-        ]  # fmt: skip
-        figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    return Picture(
-        "clock",
-        title,
-        "Seconds of training to each target: large marks are medians, small ones the "
-        "seeds; further left is faster. A scheme that did not reach the target has its "
-        "mark in the last column, at the right of the line.",
-        figure,
-    )
-
-
-def _clock_panel(axis, lines, marks):
-    values = [x for line in lines for seeds in line.seconds.values() for x in seeds]
-    finite = [x for x in values if math.isfinite(x)]
-    edge = 2.2 * max(finite)
-    for i, line in enumerate(lines):
-        for j, (scheme, mark) in enumerate(marks.items()):
-            height = i + 0.2 * (j - 1.5)
-            seeds = line.seconds[scheme]
-            filled = {"color": INK if scheme == "cycles" else SOFT}
-            face = INK if scheme == "cycles" else "none"
-            shown = [x for x in seeds if math.isfinite(x)]
-            axis.plot(shown, [height] * len(shown), mark, ms=3, mfc="none", alpha=0.7,
-                      **filled)  # fmt: skip
-            median = line.median(scheme)
-            where = median if math.isfinite(median) else edge
-            axis.plot([where], [height], mark, ms=7, mfc=face, **filled)
-    axis.axvline(edge / 1.4, color=SOFT, linewidth=0.8)
-    axis.set(xscale="log", xlabel="seconds   |   not reached", xlim=(None, edge * 1.3))
-    _plain_ticks(axis.xaxis)
-    axis.set_xticks([x for x in axis.get_xticks() if x < edge / 1.4])
-    axis.set_xticks([], minor=True)
-    axis.set_yticks(range(len(lines)), [line.target for line in lines])
-    axis.set_ylim(len(lines) - 0.5, -0.5)
-    axis.grid(axis="x")

@@ -260,5 +260,5 @@ def _noise(tables) -> Iterator[str]:
         yield (
             "Seconds of the run files come from a shared machine: seeds of the same "
             f"setting differ by a factor of up to {numbers.ratio(spread)} ({setting}). "
-            "The clock below was measured by itself."
+            "The clock's runs were measured by themselves."
         )

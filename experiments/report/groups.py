@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from experiments.report.records import Labels, Record, described
+from experiments.report.labels import Labels, described
+from experiments.report.records import Record
 from experiments.statistics import Summary, summary
 
 

@@ -6,16 +6,17 @@ import math
 
 NOT_REACHED = "not reached"
 NOT_RUN = "not run"
+DIVERGED = "diverged"
 
 
 def mse(value: float) -> str:
-    """A mean-squared error.
+    """A mean-squared error; that of a run that diverged is infinite.
 
     >>> mse(0.01547), mse(float("inf"))
-    ('1.547e-2', 'not reached')
+    ('1.547e-2', 'diverged')
     """
     if not math.isfinite(value):
-        return NOT_REACHED
+        return DIVERGED
     digits, _, exponent = f"{value:.3e}".partition("e")
     return f"{digits}e{int(exponent)}"
 

@@ -11,6 +11,8 @@ from experiments.report.groups import Group, final, ranked
 from experiments.report.tables import TARGETS, as_published, in_table, same
 from experiments.statistics import Paired, paired
 
+#: How a claim ends that says "neither better nor worse" (section 4.4).
+PAR = "on par with the default"
 #: Better first, as section 4.4 has them.
 BETTER_P = ("grid", "path", "shuffled", "random orthogonal")
 
@@ -21,21 +23,25 @@ class Ordering(NamedTuple):
     claim: str
     where: str
     result: Paired
+    equal: bool = False
 
     @property
     def verdict(self) -> str:
         """By the 95 % interval of the ratio."""
         if self.result.low is None:
             return "one seed: no test"
-        if self.result.high < 1:
-            return "holds"
-        return "reversed" if self.result.low > 1 else "undecided"
+        if self.result.low <= 1 <= self.result.high:
+            return "no difference found" if self.equal else "undecided"
+        lower = self.result.high < 1
+        if self.equal:
+            return "lower" if lower else "higher"
+        return "holds" if lower else "reversed"
 
 
 def orderings(groups: Sequence[Group]) -> list[Ordering]:
     """All claims that committed runs can test."""
     return [
-        Ordering(claim, where, result)
+        Ordering(claim, where, result, equal=claim.endswith(PAR))
         for claim, where, first, second in _claims(groups)
         if (result := paired(first, second))
     ]
@@ -84,7 +90,7 @@ def _choice_of_p(groups):
             continue
         for default in groups:
             if default.labels.kind == "default" and _matches(group, default):
-                claim = f"{group.labels.way}, L {group.labels.depth}, like the default"
+                claim = f"{group.labels.way}, L {group.labels.depth}, {PAR}"
                 yield claim, _where(group), group.finals, default.finals
 
 

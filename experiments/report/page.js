@@ -100,7 +100,7 @@
   const finite = Number.isFinite;
   const count = (x) => finite(x) ? Math.round(x).toLocaleString("en") : "not reached";
   const time = (x) => !finite(x) ? "not reached" : x < 10 ? x.toFixed(2) : x.toLocaleString("en", { maximumFractionDigits: x < 100 ? 1 : 0 });
-  const error = (x) => x !== null && finite(x) ? x.toExponential(3).replace("e+", "e") : "not a number";
+  const error = (x) => x !== null && finite(x) ? x.toExponential(3).replace("e+", "e") : "diverged";
   const FORMS = [count, count, time];
   const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
   const last = (run) => run.points[run.points.length - 1][3] ?? Infinity;

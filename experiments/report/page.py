@@ -14,10 +14,12 @@ from markupsafe import Markup
 from experiments import published
 from experiments.report import figures, numbers
 from experiments.report.clock import SCHEMES, comparisons
+from experiments.report.clock_picture import clock_picture
 from experiments.report.curves import embedded
-from experiments.report.figures import Picture
+from experiments.report.drawing import Picture
 from experiments.report.findings import claim, findings
 from experiments.report.groups import Group, grouped
+from experiments.report.labels import plain
 from experiments.report.orderings import orderings
 from experiments.report.readme import section
 from experiments.report.records import Found, Record
@@ -58,7 +60,7 @@ def pictures(found: Found) -> list[Picture]:
         figures.figure5(groups),
         figures.figure6(groups),
         figures.figure7(groups),
-        figures.clock(comparisons(found.clock)),
+        clock_picture(comparisons(found.clock)),
     ]
 
 
@@ -104,7 +106,7 @@ def build(
         settings=_settings(found.runs),
         sources=_sources([*found.runs.values(), *found.clock.values()]),
         data_sources=sorted({run.data for run in found.runs.values() if run.data}),
-        hierarchies=sorted({run.hierarchy for run in found.runs.values()} - {""}),
+        hierarchies=_deepest({run.hierarchy for run in found.runs.values()}),
         missing=_missing(made, drawn),
         lines=_lines(groups),
         damaged=found.damaged,
@@ -124,9 +126,21 @@ def _settings(runs: Mapping[str, Record]) -> list[tuple[str, list[tuple[str, int
     values: dict[str, Counter] = {}
     for run in runs.values():
         for key, value in run.settings.items():
-            text = value if isinstance(value, str) else json.dumps(value)
-            values.setdefault(key, Counter())[text] += 1
-    return [(key, sorted(counts.items())) for key, counts in sorted(values.items())]
+            values.setdefault(key, Counter())[plain(value)] += 1
+    return [
+        (key, sorted(counts.items(), key=lambda item: (len(item[0]), item[0])))
+        for key, counts in sorted(values.items())
+    ]
+
+
+def _deepest(hierarchies: set[str]) -> list[str]:
+    """Tables of levels that are not the beginning of a deeper one."""
+    levels = {text: text.splitlines()[:-1] for text in hierarchies if text}
+    return sorted(
+        text
+        for text, rows in levels.items()
+        if not any(rows == x[: len(rows)] for x in levels.values() if x != rows)
+    )
 
 
 def _sources(files: Sequence[Record | dict]) -> list[Source]:

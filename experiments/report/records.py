@@ -1,4 +1,4 @@
-"""Run files as the report reads them, and what their settings are called.
+"""Run files as the report reads them.
 
 `experiments.runs` writes these files and needs TensorFlow. Here they are only read.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from experiments.report.clock import comparisons
 from experiments.report.light import cost
 
 #: The format of run files that this report reads.
 FORMAT = 1
+#: What a setting must be, where there is one, so that runs can be put in order.
+KINDS = {"seed": int, "depth": int, "gamma": int, "smoothing_steps": int, "task": str}
 
 
 class Point(NamedTuple):
@@ -49,7 +51,7 @@ class Record(BaseModel):
 
     @property
     def final_mse(self) -> float:
-        """At the last evaluation; not reached if training ended in NaN."""
+        """At the last evaluation; infinite if training diverged."""
         last = self.history[-1].mse
         return last if math.isfinite(last) else math.inf
 
@@ -65,166 +67,6 @@ class Record(BaseModel):
         if target is None:
             return cost.cost_to_fraction(spent, errors)
         return cost.cost_to_target(spent, errors, target)
-
-
-class Labels(NamedTuple):
-    """What a run is, in a reader's words and as values to choose by.
-
-    Attributes:
-        task: "one_object", "two_objects" or "mnist".
-        task_title: With the variant and the size.
-        kind: "default", "start" (plain training from the multilevel start), "cycle",
-            "nested" or "simultaneous".
-        topology: Of multilevel runs, else "".
-        way: The way of training, with the topology.
-        gamma, depth, steps: gamma, L and k; 0 where they do not apply.
-        growth: Factor of k a level.
-        coarsened: Whether the data were coarsened.
-        variant: "paper" or "script"; "" for runs without cycles.
-        optimizer: With its learning rate.
-        budget: With its unit.
-        other: What else distinguishes runs.
-        title: All but the task, for a row or a legend.
-    """
-
-    task: str
-    task_title: str
-    kind: str
-    topology: str
-    way: str
-    gamma: int
-    depth: int
-    steps: int
-    growth: float
-    coarsened: bool
-    variant: str
-    optimizer: str
-    budget: str
-    other: str
-    title: str
-
-    @property
-    def cycle(self) -> str:
-        """(gamma, L, k), as in the tables."""
-        if self.kind not in ("cycle", "nested"):
-            return f"L {self.depth}" if self.depth else ""
-        grows = "" if self.growth == 1 else f" × {self.growth:g}^l"
-        return f"({self.gamma}, {self.depth}, {self.steps}{grows})"
-
-
-TASKS = {
-    "one_object": "One object",
-    "two_objects": "Two objects",
-    "mnist": "MNIST",
-}
-TOPOLOGIES = {"random_orthogonal": "random orthogonal"}
-OPTIMIZERS = {"adam": "Adam", "tf1_rmsprop": "RMSProp", "rmsprop": "Keras's RMSProp"}
-UNITS = {"cost": "C(t)", "evaluations": "gradient evaluations", "seconds": "seconds"}
-#: Settings that have a label of their own; the rest is told as it is.
-NAMED = {
-    *("task", "task_variant", "n", "image_size", "topology", "schedule", "variant"),
-    *("coarsen_data", "depth", "gamma", "smoothing_steps", "growth", "optimizer"),
-    *("learning_rate", "budget", "budget_unit", "seed", "start"),
-}
-#: What most runs have, told only where it differs.
-USUAL = {
-    "batch_size": 128,
-    "hidden": [256, 128, 256],
-    "data": {"source": "bundled", "folder": None, "validation": 1000, "seed": 2019},
-}
-#: Only how often a run is looked at.
-UNTOLD = {"evaluate_every"}
-
-
-def described(settings: Mapping[str, Any]) -> Labels:
-    """Name the settings of a run file, of this version or an older one.
-
-    Example:
-
-    >>> labels = described({"depth": 4, "gamma": 3, "smoothing_steps": 8, "seed": 1,
-    ...     "topology": "grid", "variant": "paper", "image_size": 32,
-    ...     "optimizer": "tf1_rmsprop", "learning_rate": 5e-4, "budget": 256000.0})
-    >>> labels.task_title, labels.title
-    ('MNIST, 32 × 32', 'grid (3, 4, 8), RMSProp 0.0005')
-    >>> described({"depth": 0, "seed": 1, "task": "one_object", "n": 1024,
-    ...     "task_variant": "script", "optimizer": "adam", "learning_rate": 4e-3}).title
-    'default, Adam 0.004'
-    """
-    get = settings.get
-    task = get("task", "mnist")
-    depth = get("depth", 0)
-    schedule = get("schedule", "cycle")
-    coarsened = bool(get("coarsen_data", False))
-    kind = schedule if depth else "default"
-    if get("start") == "multilevel" and "smoothing_steps" not in settings:
-        kind = "start"
-    topology = get("topology", "") if depth or kind == "start" else ""
-    variant = get("variant", "paper") if kind == "cycle" and not coarsened else ""
-    name = OPTIMIZERS.get(get("optimizer"), str(get("optimizer", "optimizer?")))
-    rate = get("learning_rate")
-    optimizer = f"{name} {rate:g}" if isinstance(rate, float | int) else name
-    budget = get("budget")
-    unit = UNITS.get(get("budget_unit", "cost"), get("budget_unit"))
-    way = _way(kind, TOPOLOGIES.get(topology, topology), coarsened, variant)
-    cycles = kind in ("cycle", "nested")
-    labels = Labels(
-        task=task,
-        task_title=_task_title(task, settings),
-        kind=kind,
-        topology=topology,
-        way=way,
-        gamma=get("gamma", 1) if cycles else 0,
-        depth=depth,
-        steps=get("smoothing_steps", 1) if cycles else 0,
-        growth=get("growth", 1) if cycles else 1,
-        coarsened=coarsened,
-        variant=variant,
-        optimizer=optimizer,
-        budget=f"{budget:,.0f} {unit}" if isinstance(budget, float | int) else "",
-        other=_other(settings),
-        title="",
-    )
-    cycle = f" {labels.cycle}" if labels.cycle else ""
-    other = f", {labels.other}" if labels.other else ""
-    return labels._replace(title=f"{way}{cycle}, {optimizer}{other}")
-
-
-def _way(kind, topology, coarsened, variant):
-    if kind == "default":
-        return "default"
-    if kind == "start":
-        return f"plain from the multilevel start ({topology or 'path'})"
-    if kind == "simultaneous":
-        return f"{topology}, all levels at once"
-    words = [topology]
-    words += ["nested"] * (kind == "nested") + ["coarsened data"] * coarsened
-    words += ["script's cycle"] * (variant == "script")
-    return ", ".join(words)
-
-
-def _task_title(task, settings):
-    title = TASKS.get(task, str(task))
-    if task == "mnist":
-        side = settings.get("image_size", 32)
-        return f"{title}, {side} × {side}"
-    return f"{title} ({settings.get('task_variant', 'paper')}), n = {settings.get('n')}"
-
-
-def _other(settings):
-    rest = {
-        key: value
-        for key, value in settings.items()
-        if key not in NAMED | UNTOLD and value != USUAL.get(key)
-    }
-    return ", ".join(f"{key} {_plain(value)}" for key, value in sorted(rest.items()))
-
-
-def _plain(value):
-    if isinstance(value, Mapping):
-        return " ".join(f"{k} {_plain(v)}" for k, v in value.items() if v is not None)
-    if isinstance(value, list):
-        return "-".join(map(_plain, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 class Found(NamedTuple):
@@ -266,10 +108,17 @@ def _run(path: Path) -> Record:
     if values.get("format") != FORMAT:
         raise ValueError(f"format {values.get('format')}; this page reads {FORMAT}")
     record = Record.model_validate(values)
-    if not isinstance(record.settings.get("seed"), int):
-        raise ValueError(f"no seed. Received: {record.settings.get('seed')!r}")
-    described(record.settings)
-    record.reached("cost")
+    for key, kind in KINDS.items():
+        value = record.settings.get(key, kind())
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"settings.{key} is {value!r}")
+    if "seed" not in record.settings:
+        raise ValueError("settings have no seed")
+    if not all(point.mse > 0 or math.isnan(point.mse) for point in record.history):
+        raise ValueError("an MSE is not positive")
+    if not math.isfinite(record.history[0].mse):
+        raise ValueError("the first MSE is not finite")
+    record.reached("cost")  # refuses costs that descend
     return record
 
 
@@ -278,6 +127,9 @@ def _clock(path: Path) -> dict:
     for row in values["rows"]:
         if missing := {"task", "target", "scheme", "trial", "seconds"} - row.keys():
             raise ValueError(f"a row without {', '.join(sorted(missing))}")
+    for lines in comparisons({path.name: values}).values():
+        for line in lines:
+            line.gain("plain")
     if not isinstance(values["provenance"], dict):
         raise ValueError("no provenance")
     return values

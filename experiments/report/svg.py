@@ -8,7 +8,7 @@ import re
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.report.figures import FAINT, INK, RC, SHADES, SOFT
+from experiments.report.drawing import FAINT, INK, RC, SHADES, SOFT
 
 #: Colours that the page has its own values for, light and dark.
 VARIABLES = {

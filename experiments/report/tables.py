@@ -96,13 +96,13 @@ class Table(NamedTuple):
 
     @property
     def missing(self) -> list[str]:
-        """Rows that no run file fills."""
-        return [
-            f"{block.title}: {row.label}" if block.title else row.label
-            for block in self.blocks
-            for row in block.rows
-            if row.group is None
-        ]
+        """Rows that no run file fills, a line for each block."""
+        lines = []
+        for block in self.blocks:
+            labels = ", ".join(row.label for row in block.rows if row.group is None)
+            if labels:
+                lines.append(f"{block.title}: {labels}" if block.title else labels)
+        return lines
 
 
 def tables(groups: Sequence[Group]) -> list[Table]:
@@ -142,15 +142,24 @@ def _table(target: Target, groups: Sequence[Group]) -> Table:
         and x.labels.kind != "simultaneous"
     ]
     relevant.sort(key=same)
+    members = [list(block) for _, block in groupby(relevant, key=same)]
+    # First what compares with the paper; of the rest only what was run.
+    members.sort(key=lambda block: -sum(as_published(x, target) for x in block))
     blocks = [
-        Block(" · ".join(filter(None, key)), _rows(target, list(members)))
-        for key, members in groupby(relevant, key=same)
+        Block(" · ".join(filter(None, same(block[0]))), _rows(target, block))
+        for block in members
     ]
-    return Table(target, blocks or [Block("", _rows(target, []))])
+    others = [
+        block._replace(rows=[row for row in block.rows if row.group])
+        for block in blocks[1:]
+    ]
+    return Table(target, [*(blocks[:1] or [Block("", _rows(target, []))]), *others])
 
 
 def _rows(target: Target, groups: list[Group]) -> list[Row]:
-    paper = target.published
+    # The paper's numbers are for a budget of C(t).
+    comparable = not groups or groups[0].labels.budget.endswith(" C(t)")
+    paper = target.published if comparable else None
     defaults = [x for x in groups if x.labels.kind == "default"]
     multilevel = [x for x in groups if in_table(x, target) and as_published(x, target)]
     other_rates = [
@@ -166,9 +175,11 @@ def _rows(target: Target, groups: list[Group]) -> list[Row]:
         ]
         label = "MsANN" + {"script": ", script's cycle"}.get(variant, "")
         rows += _picked(f"best {label}", members, paper, "best")
-        # The worst of one setting would be the best again.
-        worst = members if len(members) > 1 else []
-        rows += _picked(f"worst {label}", worst, paper, "worst", last=True)
+        if len(members) == 1:  # the worst of one setting would be the best again
+            note = "only one setting was run"
+            rows.append(_row(f"worst {label}", None, note, paper, "worst"))
+        else:
+            rows += _picked(f"worst {label}", members, paper, "worst", last=True)
     rate = [x for x in defaults if as_published(x, target)]
     for group in rate or [None]:
         rows.append(_row("default, the paper's rate", group, "", paper, "default"))
@@ -186,11 +197,11 @@ def _picked(label, groups, paper=None, column=None, last=False) -> list[Row]:
     """The best (or worst) of some groups by final MSE and by C(t) to a tenth."""
     if not groups:
         return [_row(label, None, "", paper, column)]
-    by_final, by_tenth = (
-        ranked(groups, value)[-1 if last else 0] for value in (final, tenth)
-    )
-    seeds = common_seeds(groups)
-    on = f", compared on seed {', '.join(map(str, seeds))}" if seeds else ""
+    by_final = ranked(groups, final)
+    by_tenth = ranked(by_final, tenth)  # of equals, the one with the less final MSE
+    by_final, by_tenth = (x[-1 if last else 0] for x in (by_final, by_tenth))
+    seeds = numbers.listed([str(seed) for seed in common_seeds(groups)])
+    on = f", compared on {'seeds' if ' ' in seeds else 'seed'} {seeds}" if seeds else ""
     of = f"of {len(groups)} settings{on}" if len(groups) > 1 else "the one setting run"
     unreached = all(math.isinf(v) for x in groups for v in tenth(x).values())
     if by_final is by_tenth or unreached:
@@ -230,7 +241,8 @@ def _with_absolute(rows: list[Row], defaults: list[Group]) -> list[Row]:
     """Add the cells for one absolute target, and mark the least final MSE."""
     goal = absolute_target(defaults)
     done = [row for row in rows if row.group]
-    least = min((over_seeds(x.group.finals).mean for x in done), default=math.nan)
+    means = [over_seeds(row.group.finals).mean for row in done]
+    least = min(filter(math.isfinite, means), default=math.nan)
     return [
         row._replace(
             cells=row.cells + _absolute(row.group, goal),
@@ -262,10 +274,11 @@ def value(values: dict[int, float], form: Callable[[float], str]) -> Value:
     result = over_seeds(values)
     seeds = tuple(f"{seed}: {form(x)}" for seed, x in values.items())
     if result.reached < len(values) and result.reached:
-        return Value(f"reached by {result.reached} of {len(values)}", "", seeds)
+        failed = len(values) - result.reached
+        return Value(f"{form(math.inf)} on {failed} of {len(values)}", "", seeds)
     if len(values) == 1:
         return Value(form(result.mean), "one seed")
     if not result.reached:
-        return Value(form(result.mean), f"by any of {len(values)} seeds")
+        return Value(form(result.mean), f"on all of {len(values)} seeds")
     interval = f"{form(max(result.low, 0.0))} to {form(result.high)}"
     return Value(form(result.mean), interval, seeds)

@@ -92,7 +92,7 @@ def _against_default(table, block, wins, loses):
             row
             for row in _rows(block, "best MsANN")
             if row.group.labels.optimizer == default.group.labels.optimizer
-            and "other rates" not in row.label
+            and "otherwise" not in row.label
         ]
         if not rivals:
             continue

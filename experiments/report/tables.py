@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from experiments import published
 from experiments.report import numbers
+from experiments.report.cells import BLANK, EMPTY, Value, against, value
 from experiments.report.groups import (
     Group,
     common_seeds,
@@ -44,17 +45,6 @@ TARGETS = (
     Target("table-3-grid", "Table 3: MNIST, grid-based P", "mnist", "grid", DIGITS,
            published.MNIST_GRID),
 )  # fmt: skip
-
-
-class Value(NamedTuple):
-    """A cell as text: the mean, its interval (or a remark), every seed."""
-
-    mean: str
-    interval: str = ""
-    seeds: tuple[str, ...] = ()
-
-
-EMPTY, BLANK = Value(numbers.NOT_RUN), Value("")
 
 
 class Row(NamedTuple):
@@ -162,8 +152,12 @@ def _rows(target: Target, groups: list[Group]) -> list[Row]:
     paper = target.published if comparable else None
     defaults = [x for x in groups if x.labels.kind == "default"]
     multilevel = [x for x in groups if in_table(x, target) and as_published(x, target)]
-    other_rates = [
-        x for x in groups if in_table(x, target) and not as_published(x, target)
+    otherwise = [
+        x
+        for x in groups
+        if x.labels.kind in ("cycle", "nested")
+        and not x.labels.coarsened
+        and x not in multilevel
     ]
     ways = sorted({(x.labels.variant, x.labels.optimizer) for x in multilevel})
     rows = []
@@ -174,7 +168,8 @@ def _rows(target: Target, groups: list[Group]) -> list[Row]:
             if (x.labels.variant, x.labels.optimizer) == (variant, optimizer)
         ]
         label = "MsANN" + {"script": ", script's cycle"}.get(variant, "")
-        rows += _picked(f"best {label}", members, paper, "best")
+        best = _picked(f"best {label}", members, paper, "best")
+        rows += best + _as_the_best_published(label, members, paper, best)
         if len(members) == 1:  # the worst of one setting would be the best again
             note = "only one setting was run"
             rows.append(_row(f"worst {label}", None, note, paper, "worst"))
@@ -188,8 +183,8 @@ def _rows(target: Target, groups: list[Group]) -> list[Row]:
     rows += _picked("plain from the multilevel start, tuned", starts)
     coarsened = [x for x in groups if x.labels.coarsened]
     rows += _picked("coarsened data, tuned", coarsened)
-    if other_rates:
-        rows += _picked("best MsANN at other rates", other_rates)
+    if otherwise:
+        rows += _picked("best MsANN otherwise tuned", otherwise)
     return _with_absolute(rows, defaults)
 
 
@@ -212,29 +207,44 @@ def _picked(label, groups, paper=None, column=None, last=False) -> list[Row]:
     ]
 
 
+def _as_the_best_published(label, groups, paper, best) -> list[Row]:
+    """The paper's best (gamma, L, k), where it was run and is not our best."""
+    shown = [row.group for row in best]
+    rows: list[Row] = []
+    if paper is None:
+        return rows
+    for cells, which in ((paper.final, "tenth_too"), (paper.tenth, "final_too")):
+        cycle = cells["best"].cycle
+        for x in groups:
+            found = (x.labels.gamma, x.labels.depth, x.labels.steps) == cycle
+            if found and x not in shown:
+                name = f"{label} at the paper's best {cycle}"
+                rows.append(_row(name, x, "", paper, "best", **{which: False}))
+    return rows
+
+
 def _row(label, group, note, paper, column, *, final_too=True, tenth_too=True) -> Row:
-    def cell(row, form):
-        found = getattr(paper, row)[column]
-        return Value(form(found.value), f"at {found.cycle}" if found.cycle else "")
+    """A row; the paper's cells are blank where they are not of this setting."""
+    cells = _cells(group) if group else [EMPTY] * 4
+    beside = [BLANK, BLANK]
+    wanted = [(final_too, "final", numbers.mse), (tenth_too, "tenth", numbers.count)]
+    for i, (shown, name, form) in enumerate(wanted):
+        if paper and shown:
+            theirs = getattr(paper, name)[column]
+            cycle = f"at {theirs.cycle}" if theirs.cycle else ""
+            beside[i] = Value(form(theirs.value), cycle)
+            cells[i] = against(cells[i], theirs.value)
+    title = group.labels.title if group else ""
+    return Row(label, title, note, *beside, tuple(cells), group)
 
-    return Row(
-        label,
-        group.labels.title if group else "",
-        note,
-        cell("final", numbers.mse) if paper and final_too else BLANK,
-        cell("tenth", numbers.count) if paper and tenth_too else BLANK,
-        _cells(group) if group else (EMPTY,) * 4,
-        group,
-    )
 
-
-def _cells(group: Group) -> tuple[Value, ...]:
-    return (
+def _cells(group: Group) -> list[Value]:
+    return [
         value(group.finals, numbers.mse),
         value(group.reached("cost"), numbers.count),
         value(group.reached("evaluations"), numbers.count),
         value(group.reached("seconds"), numbers.seconds),
-    )
+    ]
 
 
 def _with_absolute(rows: list[Row], defaults: list[Group]) -> list[Row]:
@@ -267,18 +277,3 @@ def _absolute(group: Group | None, goal: float | None) -> tuple[Value, Value]:
         value(group.reached("cost", goal), numbers.count),
         value(group.reached("seconds", goal), numbers.seconds),
     )
-
-
-def value(values: dict[int, float], form: Callable[[float], str]) -> Value:
-    """A cell from values by seed."""
-    result = over_seeds(values)
-    seeds = tuple(f"{seed}: {form(x)}" for seed, x in values.items())
-    if result.reached < len(values) and result.reached:
-        failed = len(values) - result.reached
-        return Value(f"{form(math.inf)} on {failed} of {len(values)}", "", seeds)
-    if len(values) == 1:
-        return Value(form(result.mean), "one seed")
-    if not result.reached:
-        return Value(form(result.mean), f"on all of {len(values)} seeds")
-    interval = f"{form(max(result.low, 0.0))} to {form(result.high)}"
-    return Value(form(result.mean), interval, seeds)

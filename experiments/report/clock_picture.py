@@ -41,7 +41,7 @@ def clock_picture(comparisons: Mapping[str, Sequence[Comparison]]) -> Picture:
         title,
         "Seconds of training to each target: large marks are medians, small ones the "
         "seeds; further left is faster. A scheme that did not reach the target has its "
-        "mark in the last column, at the right of the line.",
+        "mark in the last column, right of the line.",
         figure,
     )
 

@@ -159,7 +159,7 @@
       .filter((run) => onlySeed === null || !shown.includes(group) || run.file === onlySeed)
       .map((run) => ({ group, run, style })));
     at = null;
-    readout.textContent = lines.length ? "" : "Nothing to read.";
+    readout.textContent = "";
     key(styled, beside);
     numbers();
     plot(shown);

@@ -3,6 +3,9 @@
 import json
 import math
 
+from experiments.report.groups import grouped
+from experiments.report.records import Record
+
 
 def settings(task="one_object", seed=618, **changes):
     """Settings with today's keys; what does not apply is left out."""
@@ -90,3 +93,9 @@ def sweep(task="one_object", seeds=(618, 2357, 9041), gammas=(1, 2, 3), ks=(1, 4
                         run_file(values, final=final, pace=1e-4 * (1 + depth))
                     )
     return contents
+
+
+def groups_of(contents):
+    """Groups of contents that were never written."""
+    runs = {f"{i}.json": Record.model_validate(x) for i, x in enumerate(contents)}
+    return grouped(runs)

@@ -12,7 +12,7 @@ WAY_OPTION = $(if $(WAY),--way $(WAY))
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
-	experiment-ordering experiment-rates results \
+	experiment-ordering experiment-rates results report \
 	table1 table2 table3 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
@@ -79,6 +79,9 @@ search: install ## Which gamma, L and k? Seconds to a tenth, by a sampler
 
 results: install ## Print the published tables from the run files in results/
 	$(RUN) -m experiments $(ORDERING) $(RATES) --runs results --figure figures/results.png
+
+report: install ## One HTML page of every table and figure, from results/ alone
+	$(RUN) -m experiments.report
 
 figure1: install ## Draw the cross and the box product of two paths
 	$(RUN) -m experiments.prolongation figure1

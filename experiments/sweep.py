@@ -143,7 +143,14 @@ def work(
     except ConfigError as error:
         messages.put((None, str(error), None))
     except Exception as error:
-        messages.put((None, f"a run failed: {type(error).__name__}: {error}", None))
+        messages.put((None, f"a run failed: {_root(error)}", None))
+
+
+def _root(error: BaseException) -> str:
+    """What lies behind: Optuna's own words for a full disk say nothing of it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}"
 
 
 def _made(job, programs, folder, command, messages):

@@ -1,0 +1,84 @@
+"""The paper's numbers: Tables 1 to 3, as plain values with their cells."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from experiments.statistics import NOT_REACHED
+
+#: Of the paper; Table 3 has two halves.
+TITLE = (
+    "Scott and Mjolsness, Multilevel Artificial Neural Network Training for Spatially "
+    "Correlated Learning, SIAM MMS 2019"
+)
+
+
+class Cell(NamedTuple):
+    """One number of a table.
+
+    Attributes:
+        value: `NOT_REACHED` for the paper's "N/A".
+        cycle: (gamma, L, k) where the paper names them.
+        source: Table, row and column.
+    """
+
+    value: float
+    cycle: tuple[int, int, int] | None
+    source: str
+
+
+class PublishedTable(NamedTuple):
+    """A table's two rows: final MSE, and C(t) to a tenth of the first MSE.
+
+    Each maps "best", "worst" and "default" to a `Cell`.
+    """
+
+    name: str
+    final: dict[str, Cell]
+    tenth: dict[str, Cell]
+
+
+def _table(name, final, final_cycle, tenth, tenth_cycle) -> PublishedTable:
+    def row(title, values, cycle):
+        columns = ("best", "worst", "default")
+        cycles = (cycle, None, None)
+        return {
+            column: Cell(value, which, f"{name}, {title}, {column}")
+            for column, value, which in zip(columns, values, cycles, strict=True)
+        }
+
+    return PublishedTable(
+        name,
+        row("Final MSE", final, final_cycle),
+        row("Cost to 1/10 MSE", tenth, tenth_cycle),
+    )
+
+
+ONE_OBJECT = _table(
+    "Table 1",
+    (6.612e-4, 4.431e-3, 3.654e-3),
+    (3, 5, 4),
+    (7.342e3, 1.640e5, 1.266e5),
+    (3, 6, 4),
+)
+TWO_OBJECTS = _table(
+    "Table 2",
+    (2.576e-3, 8.998e-3, 8.816e-3),
+    (3, 6, 2),
+    (2.433e4, 2.623e5, 2.216e5),
+    (3, 6, 16),
+)
+MNIST_PATH = _table(
+    "Table 3, path",
+    (1.547e-2, 4.605e-2, 4.171e-2),
+    (3, 4, 8),
+    (7.207e4, NOT_REACHED, NOT_REACHED),
+    (3, 5, 32),
+)
+MNIST_GRID = _table(
+    "Table 3, grid",
+    (1.436e-2, 4.620e-2, 4.132e-2),
+    (3, 4, 2),
+    (5.095e4, NOT_REACHED, NOT_REACHED),
+    (3, 6, 128),
+)

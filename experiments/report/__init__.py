@@ -1,0 +1,1 @@
+"""The report: one page from committed run files, without training."""

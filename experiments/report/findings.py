@@ -1,0 +1,264 @@
+"""What the runs say, as sentences: every number in them comes from a run file.
+
+A sentence says who wins by comparing, so new runs may turn it round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from experiments import published
+from experiments.report import numbers
+from experiments.report.clock import Comparison
+from experiments.report.groups import Group, over_seeds
+from experiments.report.tables import Block, Row, Table
+
+Clock = Mapping[str, Sequence[Comparison]]
+
+
+class Findings(NamedTuple):
+    """Sentences: for the paper's method, against it, and what qualifies them."""
+
+    wins: list[str]
+    loses: list[str]
+    limits: list[str]
+
+
+def claim() -> str:
+    """The paper's claim in its own numbers."""
+    tables = (
+        published.ONE_OBJECT,
+        published.TWO_OBJECTS,
+        published.MNIST_PATH,
+        published.MNIST_GRID,
+    )
+    gains = [
+        f"{numbers.ratio(x.tenth['default'].value / x.tenth['best'].value)} ({x.name})"
+        for x in tables
+        if math.isfinite(x.tenth["default"].value)
+    ]
+    never = [x.name for x in tables if math.isinf(x.tenth["default"].value)]
+    finals = [
+        f"{numbers.mse(x.final['best'].value)} against "
+        f"{numbers.mse(x.final['default'].value)} ({x.name})"
+        for x in tables
+    ]
+    return (
+        "Multilevel training (MsANN) reaches a tenth of the first error at "
+        f"a cost C(t) smaller by factors of {numbers.listed(gains)}; where the default "
+        f"network never reaches it ({numbers.listed(never)}), MsANN does. It ends "
+        f"lower, too: {numbers.listed(finals)}. C(t) charges a batch at level l only "
+        "|M_l|/|M_0| of a batch at the finest level, and each number is of one run."
+    )
+
+
+def findings(tables: Sequence[Table], clock: Clock) -> Findings:
+    """All sentences that the runs allow."""
+    wins, loses, limits = [], [], []
+    for table in tables:
+        for block in table.blocks:
+            _against_default(table, block, wins, loses)
+    _against_tuned(tables, wins, loses)
+    _on_the_clock(clock, wins, loses)
+    limits += _seconds_at_equal_cost(tables)
+    limits += _never_reached(tables)
+    limits += _compiling(clock)
+    limits += _shrinking(clock)
+    limits += _noise(tables)
+    return Findings(
+        *(list(dict.fromkeys(sentences)) for sentences in (wins, loses, limits))
+    )
+
+
+def _rows(block: Block, start: str) -> list[Row]:
+    return [row for row in block.rows if row.group and row.label.startswith(start)]
+
+
+def _final(group: Group) -> float:
+    return over_seeds(group.finals).mean
+
+
+def _seeds(group: Group) -> str:
+    count = len(group.runs)
+    return f"{count} seed{'s' * (count > 1)}"
+
+
+def _against_default(table, block, wins, loses):
+    """The paper's comparison: equal C(t), both at the paper's rate."""
+    for default in _rows(block, "default, the paper's rate"):
+        rivals = [
+            row
+            for row in _rows(block, "best MsANN")
+            if row.group.labels.optimizer == default.group.labels.optimizer
+            and "otherwise" not in row.label
+        ]
+        if not rivals:
+            continue
+        best = min(rivals, key=lambda row: _final(row.group))
+        ours, plain = _final(best.group), _final(default.group)
+        paper = table.target.published.final
+        (wins if ours < plain else loses).append(
+            f"{table.target.title}, equal C(t), the paper's rate: "
+            f"{best.group.labels.way} {best.group.labels.cycle} ends at "
+            f"{numbers.mse(ours)} ({_seeds(best.group)}), the default at "
+            f"{numbers.mse(plain)} ({_seeds(default.group)}). The paper has "
+            f"{numbers.mse(paper['best'].value)} and "
+            f"{numbers.mse(paper['default'].value)}."
+        )
+
+
+def _against_tuned(tables, wins, loses):
+    """The comparison that the paper leaves out, one sentence for a tuned default."""
+    met: dict[Group, list[tuple[str, Group]]] = {}
+    notes = {}
+    for table in tables:
+        for block in table.blocks:
+            tuned = _rows(block, "default, tuned")
+            best = _rows(block, "best MsANN")
+            if tuned and best:
+                default = min(tuned, key=lambda row: _final(row.group))
+                rival = min(best, key=lambda row: _final(row.group)).group
+                name = f"{rival.labels.way} {rival.labels.cycle}"
+                met.setdefault(default.group, []).append((name, rival))
+                notes[default.group] = default.note
+    for default, rivals in met.items():
+        ends = numbers.listed([f"{n} {numbers.mse(_final(x))}" for n, x in rivals])
+        lower = _final(default) < min(_final(x) for _, x in rivals)
+        spent = _spent(default, [x for _, x in rivals])
+        (loses if lower else wins).append(
+            f"{default.labels.task_title}: the default network with a tuned rate "
+            f"({default.labels.optimizer}, best {notes[default]}; {_seeds(default)}) "
+            f"ends at {numbers.mse(_final(default))}, MsANN at {ends}. {spent}"
+        )
+
+
+def _spent(default, rivals):
+    def last(group, measure):
+        runs = group.runs.values()
+        total = math.fsum(getattr(run.history[-1], measure) for run in runs)
+        return total / len(runs)
+
+    parts = []
+    for measure, unit, form in (
+        ("evaluations", "gradient evaluations", numbers.count),
+        ("seconds", "seconds of training", numbers.seconds),
+    ):
+        theirs = [last(x, measure) for x in rivals]
+        span = form(min(theirs)), form(max(theirs))
+        parts.append(
+            f"{form(last(default, measure))} {unit} against "
+            + " to ".join(dict.fromkeys(span))
+        )
+    return f"That took {numbers.listed(parts)}."
+
+
+def _on_the_clock(clock: Clock, wins, loses):
+    won = [(t, x) for t, lines in clock.items() for x in lines if x.gain("plain") >= 1]
+    lost = [(t, x) for t, lines in clock.items() for x in lines if x.gain("plain") < 1]
+    easiest = {t: lines[0] for t, lines in clock.items() if lines[0].gain("plain") >= 1}
+    if easiest:
+        gains = numbers.listed(
+            [f"{numbers.ratio(x.gain('plain'))} ({t})" for t, x in easiest.items()]
+        )
+        starts = [x.median("plain") / x.median("start") for x in easiest.values()]
+        wins.append(
+            "Seconds of training, data coarsened with the network (not in the paper), "
+            f"tuned against tuned: to a tenth sooner by factors of {gains}; "
+            f"sooner in {len(won)} of the {len(won) + len(lost)} comparisons that both "
+            "reach. Of these factors, the multilevel start alone, without a cycle, "
+            f"gives {numbers.ratio(min(starts))} to {numbers.ratio(max(starts))}."
+        )
+    loses += [
+        f"Seconds of training, {task}, to {x.target}: the cycles take "
+        f"{numbers.seconds(x.median('cycles'))}, level 0 only "
+        f"{numbers.seconds(x.median('plain'))} ({x.trials['plain']})."
+        for task, x in lost
+    ]
+
+
+def _seconds_at_equal_cost(tables) -> Iterator[str]:
+    """C(t) is not time with the fine gradient."""
+    for table in tables:
+        for block in table.blocks:
+            defaults = _rows(block, "default, the paper's rate")
+            for row in _rows(block, "best MsANN")[:1]:
+                for default in defaults[:1]:
+                    slow, fast = _pace(row.group), _pace(default.group)
+                    yield (
+                        f"With the fine gradient C(t) is not time: {row.setting} takes "
+                        f"{numbers.ratio(slow / fast)} times the seconds of "
+                        f"{default.setting} for the same C(t) "
+                        f"({block.title})."
+                    )
+
+
+def _pace(group: Group) -> float:
+    """Seconds for a unit of C(t), the median over seeds."""
+    paces = sorted(x.history[-1].seconds / x.history[-1].cost or math.nan
+                   for x in group.runs.values())  # fmt: skip
+    return paces[len(paces) // 2]
+
+
+def _never_reached(tables) -> Iterator[str]:
+    for table in tables:
+        for block in table.blocks:
+            for row in block.rows:
+                if row.group and all(
+                    math.isinf(x) for x in row.group.reached("cost").values()
+                ):
+                    yield (
+                        f"{row.setting} ({block.title}; {_seeds(row.group)}) does not "
+                        "reach a tenth of its first MSE."
+                    )
+
+
+def _compiling(clock: Clock) -> Iterator[str]:
+    gains = [
+        (f"{task} to {x.target}", x.gain_compiled("plain"))
+        for task, lines in clock.items()
+        for x in lines
+        if not math.isnan(x.gain_compiled("plain"))
+    ]
+    slower = [gain for _, gain in gains if gain < 1]
+    if slower:
+        name, most = max(gains, key=lambda pair: pair[1])
+        yield (
+            "With compiling counted on both sides, a first run of cycles on coarsened "
+            f"data is slower than level 0 only in {len(slower)} of {len(gains)} "
+            f"comparisons; the best factor is {numbers.ratio(most)} ({name})."
+        )
+
+
+def _shrinking(clock: Clock) -> Iterator[str]:
+    parts = []
+    for task, lines in clock.items():
+        reached = [x for x in lines if not math.isnan(x.gain("plain"))]
+        if len(reached) > 1 and reached[-1].gain("plain") < reached[0].gain("plain"):
+            gains = [numbers.ratio(x.gain("plain")) for x in (reached[0], reached[-1])]
+            parts.append(
+                f"from {gains[0]} to {gains[1]} ({task}, {reached[0].target} "
+                f"and {reached[-1].target})"
+            )
+    if parts:
+        yield f"The gain on the clock shrinks with the target: {numbers.listed(parts)}."
+
+
+def _noise(tables) -> Iterator[str]:
+    spreads = [
+        (max(s) / min(s), row.setting)
+        for table in tables
+        for block in table.blocks
+        for row in block.rows
+        if row.group and len(row.group.runs) > 1
+        for s in [[x.history[-1].seconds for x in row.group.runs.values()]]
+        if min(s) > 0
+    ]
+    if spreads:
+        spread, setting = max(spreads)
+        yield (
+            "Seconds of the run files come from a shared machine: seeds of the same "
+            f"setting differ by a factor of up to {numbers.ratio(spread)} ({setting}). "
+            "The clock's runs were measured by themselves."
+        )

@@ -1,0 +1,116 @@
+"""The report: orderings over seeds, sentences, and the clock."""
+
+import math
+
+import pytest
+from run_files import cycle, groups_of, run_file, settings, sweep
+
+from experiments.report.clock import comparisons
+from experiments.report.clock_picture import clock_picture
+from experiments.report.findings import claim, findings
+from experiments.report.orderings import orderings
+from experiments.report.tables import tables
+
+# ------------------------------------------------------------------ orderings
+
+
+def test_orderings_count_pairs_and_seeds():
+    """36 settings: 5 x 3 x 2 neighbours in depth, 2 x 6 x 2 in gamma."""
+    found = {x.claim: x for x in orderings(groups_of(sweep()))}
+    deeper = found["deeper is lower (path, 30 pairs of neighbours)"]
+    higher = found["higher γ is lower (path, 24 pairs of neighbours)"]
+    assert deeper.verdict == higher.verdict == "holds"
+    # Each level multiplies the error by .93^gamma, each gamma by .93^L.
+    assert deeper.result.ratio == pytest.approx(0.93**2)
+    assert higher.result.ratio == pytest.approx(0.93**3.5)
+    assert found["path (3, 6, 4) below the default"].result.smaller == 3
+
+
+def test_choice_of_p_and_all_levels_at_once():
+    contents = []
+    for seed, wobble in ((1, 1.0), (2, 1.1), (3, 0.95)):
+        for p, error in (("grid", 1e-2), ("path", 2e-2), ("shuffled", 1e-2 * wobble)):
+            values = cycle(3, 6, 1, task="mnist", topology=p, seed=seed)
+            contents.append(run_file(values, final=error * wobble))
+        values = settings("mnist", seed, depth=6, topology="grid")
+        values |= {"schedule": "simultaneous"}
+        contents.append(run_file(values, final=4e-2 * wobble))
+        contents.append(run_file(settings("mnist", seed), final=4e-2))
+    verdicts = {x.claim: x.verdict for x in orderings(groups_of(contents))}
+    assert verdicts["grid below path at (3, 6, 1)"] == "holds"
+    assert verdicts["path below shuffled at (3, 6, 1)"] == "reversed"
+    assert verdicts["grid below shuffled at (3, 6, 1)"] == "undecided"
+    assert (
+        verdicts["grid, all levels at once, L 6, on par with the default"]
+        == "no difference found"
+    )
+
+
+# ------------------------------------------------------------------ sentences
+
+
+@pytest.mark.parametrize(("tuned", "loses"), [(1e-3, True), (9e-3, False)])
+def test_who_wins_is_computed(tuned, loses):
+    contents = [
+        run_file(settings(), final=4e-3),
+        run_file(settings(learning_rate=8e-3), final=tuned),
+        run_file(cycle(), final=3e-3),
+    ]
+    found = findings(tables(groups_of(contents)), {})
+    sentence = next(x for x in found.wins + found.loses if "tuned rate" in x)
+    assert (sentence in found.loses) == loses
+    assert ("RMSProp 0.008" in sentence) == loses
+    assert any("3.000e-3" in x for x in found.wins)
+
+
+def test_seconds_at_equal_cost():
+    contents = [run_file(settings()), run_file(cycle(), pace=3e-3, final=3e-3)]
+    found = findings(tables(groups_of(contents)), {})
+    assert any("takes 30.0 times the seconds" in x for x in found.limits)
+
+
+def test_the_claim_has_the_papers_factors():
+    """1.266e5 / 7.342e3 and 2.216e5 / 2.433e4."""
+    assert "17.2 (Table 1)" in claim()
+    assert "9.1 (Table 2)" in claim()
+
+
+def clock_rows(**seconds):
+    return {
+        "clock/mnist.json": {
+            "provenance": {},
+            "rows": [
+                {
+                    "task": "mnist",
+                    "target": 0.02,
+                    "scheme": scheme,
+                    "trial": {"optimizer": "Adam", "rate": 0.01, "schedule": ""},
+                    "seconds": values,
+                    "compile_seconds": 1.0 if scheme == "plain" else 4.0,
+                }
+                for scheme, values in seconds.items()
+            ],
+        }
+    }
+
+
+def test_the_clock_by_hand():
+    rows = clock_rows(plain=[2.0, 6.0, 4.0], start=[1.0] * 3, cycles=[0.5, 0.25, 9.0])
+    (line,) = comparisons(rows)["MNIST, grid"]
+    assert line.median("plain") == 4
+    assert line.gain("plain") == 8
+    assert line.gain_compiled("plain") == pytest.approx(5 / 4.5)
+    assert line.median("fit") == math.inf
+    assert math.isnan(line.gain("fit"))
+
+
+def test_the_clock_names_losses():
+    rows = clock_rows(plain=[1.0], start=[1.0], cycles=[3.0])
+    found = findings([], comparisons(rows))
+    assert "the cycles take 3.00, level 0 only 1.00" in found.loses[0]
+    assert not found.wins
+
+
+def test_a_clock_that_nothing_reaches_is_drawn():
+    rows = clock_rows(plain=[math.inf], cycles=[math.inf])
+    assert clock_picture(comparisons(rows)).figure is not None

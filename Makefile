@@ -16,7 +16,7 @@ WAY_OPTION = $(if $(WAY),--way $(WAY))
 	table1 table2 table3 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
-	benchmark-cost benchmark-scale benchmark-learning clean
+	benchmark-cost benchmark-scale benchmark-learning benchmark-prolongation clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
@@ -109,6 +109,9 @@ benchmark-scale: install ## Seconds to compile, time by size, memory
 
 benchmark-learning: install ## Coarsened data against the fine gradient, at equal C(t)
 	$(RUN) -m benchmarks.learning
+
+benchmark-prolongation: install ## Seconds to an optimal P, beside pymanopt
+	$(RUN) -m benchmarks.prolongation
 
 benchmark-clock-quick: install ## The same for one task and one seed
 	$(RUN) -m benchmarks.clock --quick

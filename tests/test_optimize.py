@@ -11,7 +11,7 @@ from msann_keras import graphs
 from msann_keras.prolongation.objective import Objective, polar
 from msann_keras.prolongation.optimize import greedy_start, optimal_prolongation
 from msann_keras.prolongation.trust_region import (
-    Preconditioner,
+    Rotated,
     least_eigenvalue,
     minimise,
 )
@@ -81,7 +81,7 @@ def test_ends_at_a_minimum(seed, s):
     orthonormal(found.P)
     assert not found.certified
     E = Objective(*pair, s=s)
-    scale = Preconditioner(E).scale
+    scale = Rotated(E).scale
     assert found.gradient_norm < 1e-8 * scale
     assert found.least_hessian_eigenvalue > -1e-6 * scale
     assert found.value <= min(E(P) for P in starts_of(E))
@@ -95,11 +95,11 @@ def test_the_pair_matrix_is_a_saddle_that_is_left():
     """A solver that starts on it at s = 1 would stop at once, with gradient 0."""
     pairs = np.kron(np.eye(4), [[1], [1]]) / np.sqrt(2)
     E = Objective(*PATHS, s=1)
-    M = Preconditioner(E)
+    M = Rotated(E)
     assert np.linalg.norm(E.riemannian_gradient(pairs)) < 1e-9
     stuck = minimise(E, pairs, M)
     assert (stuck.iterations, stuck.reason) == (0, "gradient")
-    least, direction = least_eigenvalue(E, pairs, M.scale)
+    least, direction = least_eigenvalue(M, pairs)
     assert least < -1
     np.testing.assert_allclose(
         E.riemannian_hessian(pairs)(direction), least * direction, atol=1e-8
@@ -112,9 +112,9 @@ def test_the_iterative_least_eigenvalue_is_the_dense_one():
     E = Objective(
         graphs.grid_graph(3, 3), graphs.grid_graph(6, 6), s=0.5
     )  # 324 entries
-    M = Preconditioner(E)
+    M = Rotated(E)
     P = polar(np.random.default_rng(2).standard_normal(E.shape))
-    least, direction = least_eigenvalue(E, P, M.scale)
+    least, direction = least_eigenvalue(M, P)
     hessian = E.riemannian_hessian(P)
     basis = np.eye(P.size).reshape(-1, *P.shape)
     dense = np.array(

@@ -15,13 +15,12 @@ from msann_keras.prolongation.closed_forms import box
 from msann_keras.prolongation.matching import minimal_matching
 from msann_keras.prolongation.objective import Objective, polar
 from msann_keras.prolongation.optimize import greedy_start
-from msann_keras.prolongation.trust_region import Preconditioner, minimise
+from msann_keras.prolongation.trust_region import minimise
 
 
 def trust_region(objective: Objective, start, seconds: float) -> np.ndarray:
     """This project's: exact Hessian products, preconditioned."""
-    preconditioner = Preconditioner(objective)
-    return minimise(objective, start, preconditioner, seconds=seconds).P
+    return minimise(objective, start, seconds=seconds).P
 
 
 def projected_gradient(objective: Objective, start, seconds: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from several starts, and leaves saddles along negative curvature.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,15 +22,20 @@ from msann_keras.prolongation.matching import minimal_matching
 from msann_keras.prolongation.objective import Objective, polar
 from msann_keras.prolongation.trust_region import (
     Minimum,
-    Preconditioner,
+    Rotated,
     least_eigenvalue,
     minimise,
 )
 
 #: Negative curvature that counts, relative to the Hessian's scale.
 CURVATURE = 1e-7
-#: Nodes of the fine graph up to which random starts and the least eigenvalue pay.
-SMALL = 256
+#: Local searches that must end at the same lowest E, relative to it, before no more
+#: are begun.
+AGREE, EQUAL = 2, 1e-9
+#: Nodes of the fine graph up to which several starts pay, and the last digits.
+SMALL = 64
+#: Unknowns up to which the least eigenvalue of the Hessian is looked for.
+MANY = 40_000
 
 
 class OptimalProlongation(NamedTuple):
@@ -89,7 +95,8 @@ def optimal_prolongation(
         method: "auto"; "assignment" to be refused where it is not exact; or "trust
             region".
         start: For the trust region: an array `(n2, n1)` in the place of the starts.
-        random_starts: Beside the three from spectra, on small graphs.
+        random_starts: After the three from spectra, on small graphs, as long as no
+            two of all agree.
         seed: Of the random starts and of what leaves saddles.
         seconds: After which the trust region stops.
 
@@ -120,11 +127,11 @@ def optimal_prolongation(
             f"commute. Received: s={s} and other graphs; use method='auto'"
         )
     if certified:
-        gradient = np.linalg.norm(objective.riemannian_gradient(P))
-        found = Minimum(P, objective(P), float(gradient), 0, "exact")
+        gradient = float(np.linalg.norm(objective.riemannian_gradient(P)))
+        found = Minimum(P, float("nan"), gradient, 0, "exact")
         least = 0.0  # a global minimum has no negative curvature
     else:
-        M = Preconditioner(objective)
+        M = Rotated(objective)
         starts = [polar(np.asarray(start, dtype=float))] if start is not None else None
         found, least = _from_starts(
             objective,
@@ -133,10 +140,11 @@ def optimal_prolongation(
             seed,
             seconds,
         )
+    terms = objective.terms(found.P)
     return OptimalProlongation(
         found.P,
-        found.value,
-        *objective.terms(found.P),
+        float(np.dot((1 - objective.s, objective.s), terms)),
+        *terms,
         "assignment" if certified else "trust region",
         certified,
         found.gradient_norm,
@@ -173,14 +181,17 @@ def assignment(objective: Objective) -> np.ndarray | None:
     return U2[:, rows] @ U1[:, columns].T
 
 
-def default_starts(objective, random_starts, seed) -> list[np.ndarray]:
+def default_starts(objective, random_starts, seed) -> Iterator[np.ndarray]:
     """Greedy starts of both terms; on small graphs also m* and random ones."""
-    starts = [greedy_start(objective, term) for term in objective.active[::-1]]
     if objective.shape[0] > SMALL:
-        return starts[:1]
+        yield greedy_start(objective, objective.active[-1])
+        return
+    for term in objective.active:
+        yield greedy_start(objective, term)
+    yield matching_start(objective)
     rng = np.random.default_rng(seed)
-    draws = [polar(rng.standard_normal(objective.shape)) for _ in range(random_starts)]
-    return [*starts, matching_start(objective), *draws]
+    for _ in range(random_starts):
+        yield polar(rng.standard_normal(objective.shape))
 
 
 def matching_start(objective) -> np.ndarray:
@@ -221,8 +232,14 @@ def greedy_start(objective, term) -> np.ndarray:
 
 
 def _from_starts(objective, starts, M, seed, seconds):
-    """The best local minimum, and the least eigenvalue of the Hessian there."""
+    """The best local minimum, and the least eigenvalue of the Hessian there.
+
+    Starts end when `AGREE` of them ended at the same, lowest E.
+    """
     began, best, least, iterations = time.perf_counter(), None, float("nan"), 0
+    ends: list[float] = []
+    # Long paths have directions so flat that E's first nine digits are long settled.
+    tolerance = 1e-10 if objective.shape[0] <= SMALL else 1e-8
     rng = np.random.default_rng(seed)
     for P in starts:
         left = seconds - (time.perf_counter() - began)
@@ -230,19 +247,23 @@ def _from_starts(objective, starts, M, seed, seconds):
             break
         # The matching itself is often an exact saddle.
         P = polar(P + 1e-3 * rng.standard_normal(P.shape) / np.sqrt(P.shape[0]))
-        found = minimise(objective, P, M, seconds=left)
+        found = minimise(objective, P, M, tolerance=tolerance, seconds=left)
         iterations += found.iterations
         if best is None or found.value < best.value:
             best = found
-    while objective.shape[0] <= SMALL and seconds > time.perf_counter() - began:
-        least, direction = least_eigenvalue(objective, best.P, M.scale, seed)
+        ends.append(found.value)
+        close = EQUAL * max(abs(best.value), 1e-9 * M.scale)
+        if sum(value - best.value <= close for value in ends) >= AGREE:
+            break
+    while best.P.size <= MANY and seconds > time.perf_counter() - began:
+        least, direction = least_eigenvalue(M, best.P, seed)
         if not least < -CURVATURE * M.scale:
             break
         steps = [polar(best.P + t * direction) for t in (0.3, 0.1, 0.03, -0.1, -0.3)]
         P = min(steps, key=objective)
         if objective(P) >= best.value:
             break
-        best = minimise(objective, P, M)
+        best = minimise(objective, P, M, tolerance=tolerance)
         iterations += best.iterations
     return best._replace(iterations=iterations), least
 
@@ -278,7 +299,10 @@ def _joint_basis(graph):
 
 def _fourier(n):
     """The real orthonormal Fourier basis of a ring: column k has frequency (k+1)//2."""
-    angle = 2 * np.pi * np.outer(np.arange(n), (np.arange(n) + 1) // 2) / n
-    basis = np.where(np.arange(n) % 2, np.cos(angle), np.sin(angle))
+    frequency = (np.arange(n) + 1) // 2
+    angle = 2 * np.pi * np.arange(n) / n
+    # A cosine for each of the n angles, not for each of the n^2 entries.
+    table = np.stack([np.sin(angle), np.cos(angle)])
+    basis = table[np.arange(n) % 2, np.outer(np.arange(n), frequency) % n]
     basis[:, 0] = 1
     return basis / np.linalg.norm(basis, axis=0)

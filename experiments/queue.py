@@ -29,6 +29,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 #: Seconds without a sign of life after which a run's worker counts as dead.
 GRACE = 120.0
+#: Attempts to open the database, a second apart.
+OPENINGS = 3
 
 
 class Queue:
@@ -161,16 +163,21 @@ def _study(address, name):
             f"or postgresql+psycopg://user@host/name. Received: {address!r}"
         ) from None
     waits = {"connect_args": {"timeout": 60}} if "sqlite" in shown else {}
-    try:
-        storage = optuna.storages.RDBStorage(address, engine_kwargs=waits)
-        return optuna.create_study(
-            storage=storage, study_name=f"sweep-{name}", load_if_exists=True
-        )
-    except (SQLAlchemyError, ImportError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"`storage` does not answer. Received: {shown!r} ({reason})"
-        ) from None
+    for left in reversed(range(OPENINGS)):
+        try:
+            storage = optuna.storages.RDBStorage(address, engine_kwargs=waits)
+            return optuna.create_study(
+                storage=storage, study_name=f"sweep-{name}", load_if_exists=True
+            )
+        except (SQLAlchemyError, ImportError, RuntimeError) as error:
+            # Two that begin at the same moment get in each other's way once.
+            if left:
+                time.sleep(1.0)
+                continue
+            reason = str(error).splitlines()[0]
+            raise ConfigError(
+                f"`storage` does not answer. Received: {shown!r} ({reason})"
+            ) from None
 
 
 def _exists(process: int) -> bool:

@@ -186,7 +186,8 @@ def picture(config: Config, runs: list[tuple[Scheme, RunFile]], path: Path) -> P
         yscale="log",
     )
     axis.grid(which="both", color="0.9", linewidth=0.6)
-    axis.legend(title="numbers: L", fontsize=8, title_fontsize=8)
+    if axis.collections:
+        axis.legend(title="numbers: L", fontsize=8, title_fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)

@@ -1,0 +1,61 @@
+"""The search for gamma, L and k: proposals, words, and the command."""
+
+import optuna
+import pytest
+import yaml
+from test_sweep import TINY
+
+from experiments.runs import load_run
+from experiments.search import in_words, kind, main, propose
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"L": 0, "optimizer": "adam", "rate": 4e-3}, "level 0 only, adam 0.004"),
+        (
+            {"L": 2, "optimizer": "adam", "rate": 4e-3, "gamma": 2, "log2 k": 3,
+             "coarsened": True},
+            "coarsened, gamma 2, L 2, k 8, adam 0.004",
+        ),
+        (
+            {"L": 2, "optimizer": "tf1_rmsprop", "rate": 1e-3, "gamma": 1,
+             "log2 k": 1, "coarsened": True, "growth": 1.5},
+            "coarsened, gamma 1, L 2, k 2 x 1.5^l, tf1_rmsprop 0.001",
+        ),
+        (
+            {"L": 6, "optimizer": "adam", "rate": 1e-3, "gamma": 3, "log2 k": 0,
+             "coarsened": False},
+            "fine gradient, gamma 3, L 6, k 1, adam 0.001",
+        ),
+    ],
+)  # fmt: skip
+def test_a_proposal_is_what_it_is_called(params, words):
+    scheme = propose(optuna.trial.FixedTrial(params))
+    assert in_words(scheme) == words
+    assert kind(scheme) == words.split(",")[0]
+    assert scheme.until == 0.1
+
+
+def test_an_unknown_config_ends_with_one_line(tmp_path, capsys):
+    assert main([str(tmp_path / "none.yaml"), "--runs", str(tmp_path)]) == 2
+    assert "none.yaml" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_search_leaves_run_files_and_goes_on(tmp_path, capsys):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump({"ways": {"ours": {}}} | TINY, sort_keys=False))
+    command = [str(path), "--trials", "3", "--seconds", "0.3"]
+    command += ["--runs", str(tmp_path / "runs"), "--figure", str(tmp_path / "a.png")]
+    assert main(command) == 0
+    files = {file: file.read_bytes() for file in (tmp_path / "runs").glob("*.json")}
+    assert len(files) >= 3
+    for file in files:
+        run = load_run(file)
+        assert run.settings["budget_unit"] == "seconds"
+        assert "experiments.search configs/tiny.yaml" in run.provenance["command"]
+    first = capsys.readouterr().out
+    assert "seconds to a tenth" in first and (tmp_path / "a.png").exists()
+    assert main(command) == 0
+    assert {x: x.read_bytes() for x in (tmp_path / "runs").glob("*.json")} == files

@@ -88,11 +88,14 @@ def _seeds(group: Group) -> str:
 def _against_default(table, block, wins, loses):
     """The paper's comparison: equal C(t), both at the paper's rate."""
     for default in _rows(block, "default, the paper's rate"):
+        if default.group.labels.budget != table.target.budget:
+            continue
         rivals = [
             row
             for row in _rows(block, "best MsANN")
             if row.group.labels.optimizer == default.group.labels.optimizer
             and "otherwise" not in row.label
+            and not row.group.labels.ends
         ]
         if not rivals:
             continue

@@ -27,8 +27,11 @@ class Group:
 
     @cached_property
     def finals(self) -> dict[int, float]:
-        """Final MSE of each seed."""
-        return {run.seed: run.final_mse for run in self.runs.values()}
+        """Final MSE of each seed; infinite if runs end before their budget."""
+        ends = self.labels.ends
+        return {
+            run.seed: math.inf if ends else run.final_mse for run in self.runs.values()
+        }
 
     def reached(self, measure: str, target: float | None = None) -> dict[int, float]:
         """What each seed took to an error, by default a tenth of its own first one."""

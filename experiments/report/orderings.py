@@ -48,6 +48,7 @@ def orderings(groups: Sequence[Group]) -> list[Ordering]:
 
 
 def _claims(groups) -> Iterator[tuple[str, str, dict, dict]]:
+    groups = [group for group in groups if not group.labels.ends]
     yield from _better_than_default(groups)
     yield from _choice_of_p(groups)
     for field, word in (("depth", "deeper"), ("gamma", "higher γ")):

@@ -297,6 +297,12 @@ def lattice(graph: Any) -> tuple[tuple[int, ...], bool] | None:
     n = A.shape[0]
     if n == 1:
         return (1,), False
+    # Cheap first: node 0 is a corner, of least degree d; no degree is above 2 d, and n
+    # is at least 2^d, or 2^(d/2) on a torus.
+    degrees = np.diff(A.indptr)
+    corner = int(degrees[0])
+    if corner != degrees.min() or degrees.max() > 2 * corner or 2**corner > n**2:
+        return None
     for periodic in (False, True):
         for shape in _shapes(n, A.indices[: A.indptr[1]].tolist(), periodic):
             guess = grid_graph(*shape, periodic=periodic)

@@ -11,7 +11,7 @@ RATES := configs/rates_mnist_default.yaml
 	experiment-ordering experiment-rates results \
 	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
-	benchmark-cost benchmark-scale benchmark-learning clean
+	benchmark-cost benchmark-scale benchmark-learning benchmark-prolongation clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
@@ -81,6 +81,9 @@ benchmark-learning: install ## Coarsened data against the fine gradient, at equa
 
 benchmark-clock-quick: install ## The same for one task and one seed
 	$(RUN) -m benchmarks.clock --quick
+
+benchmark-prolongation: install ## Seconds to an optimal P, beside pymanopt at equal E
+	$(RUN) -m benchmarks.prolongation
 
 clean: ## Remove .venv, caches, runs and figures
 	rm -rf $(VENV) runs figures build *.egg-info .pytest_cache .ruff_cache .hypothesis

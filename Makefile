@@ -110,11 +110,11 @@ benchmark-scale: install ## Seconds to compile, time by size, memory
 benchmark-learning: install ## Coarsened data against the fine gradient, at equal C(t)
 	$(RUN) -m benchmarks.learning
 
-benchmark-prolongation: install ## Seconds to an optimal P, beside pymanopt
-	$(RUN) -m benchmarks.prolongation
-
 benchmark-clock-quick: install ## The same for one task and one seed
 	$(RUN) -m benchmarks.clock --quick
+
+benchmark-prolongation: install ## Seconds to an optimal P, beside pymanopt at equal E
+	$(RUN) -m benchmarks.prolongation
 
 clean: ## Remove .venv, caches, runs and figures
 	rm -rf $(VENV) runs figures build *.egg-info .pytest_cache .ruff_cache .hypothesis

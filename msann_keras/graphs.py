@@ -7,6 +7,7 @@ row-major order, as `numpy.kron` does.
 
 from __future__ import annotations
 
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -99,7 +100,11 @@ def laplacian(graph: Any) -> sparse.csr_array:
            [ 1., -2.,  1.],
            [ 0.,  1., -1.]])
     """
-    A = adjacency(graph)
+    return laplacian_of(adjacency(graph))
+
+
+def laplacian_of(A: sparse.csr_array) -> sparse.csr_array:
+    """`laplacian` of an adjacency matrix that was checked before."""
     return sparse.csr_array(A - sparse.diags_array(A.sum(axis=1)))
 
 
@@ -181,9 +186,17 @@ def grid_graph(*shape: int, periodic: bool = False) -> sparse.csr_array:
     """
     if not shape or not all(isinstance(n, int) and n >= 1 for n in shape):
         raise ValueError(f"A grid needs positive integers. Received: shape={shape}")
-    ring = nx.cycle_graph if periodic else nx.path_graph
-    axes = [ring(n) if n > 1 else sparse.csr_array((1, 1)) for n in shape]
-    return box_product(*axes)
+    return reduce(kronecker_sum, (_axis(n, periodic) for n in shape))
+
+
+def _axis(n, periodic):
+    """A of a path or ring of n nodes."""
+    i = np.arange(n - 1)
+    j = i + 1
+    if periodic and n > 2:
+        i, j = np.append(i, n - 1), np.append(j, 0)
+    ends = np.concatenate([i, j]), np.concatenate([j, i])
+    return sparse.csr_array((np.ones(2 * len(i)), ends), shape=(n, n))
 
 
 #: Members of each lineage after G_0, by level; they double, or so.
@@ -246,9 +259,18 @@ class Distances:
     """
 
     def __init__(self, graph: Any):
-        A = adjacency(graph)
+        self._set(adjacency(graph))
+
+    @classmethod
+    def of(cls, A: sparse.csr_array) -> Distances:
+        """Of an adjacency matrix that was checked before."""
+        distances = cls.__new__(cls)
+        distances._set(A)
+        return distances
+
+    def _set(self, A):
         self.shape = A.shape
-        self.lattice = lattice(A)
+        self.lattice = _lattice_of(A)
         self._matrix = None if self.lattice else hop_distances(A)
 
     def __matmul__(self, X):
@@ -293,10 +315,19 @@ def lattice(graph: Any) -> tuple[tuple[int, ...], bool] | None:
     >>> lattice(grid_graph(3, 4)), lattice(nx.cycle_graph(6)), lattice(nx.star_graph(3))
     (((3, 4), False), ((6,), True), None)
     """
-    A = adjacency(graph)
+    return _lattice_of(adjacency(graph))
+
+
+def _lattice_of(A):
     n = A.shape[0]
     if n == 1:
         return (1,), False
+    # Cheap first: node 0 is a corner, of least degree d; no degree is above 2 d, and n
+    # is at least 2^d, or 2^(d/2) on a torus.
+    degrees = np.diff(A.indptr)
+    corner = int(degrees[0])
+    if corner != degrees.min() or degrees.max() > 2 * corner or 2**corner > n**2:
+        return None
     for periodic in (False, True):
         for shape in _shapes(n, A.indices[: A.indptr[1]].tolist(), periodic):
             guess = grid_graph(*shape, periodic=periodic)

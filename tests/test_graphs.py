@@ -1,5 +1,7 @@
 """Graphs: closed forms, products, distances as an operator, refusals."""
 
+import time
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -114,6 +116,28 @@ def test_lattices_are_recognised_and_others_are_not():
     close(Distances(shuffled) @ np.eye(12), graphs.hop_distances(shuffled))
     assert lattice(2 * grid_graph(3, 4)) is None  # other weights, same distances
     assert lattice(nx.star_graph(4)) is None
+
+
+@pytest.mark.parametrize("hub", [0, 7])
+def test_hubs_are_no_lattices_at_once(hub):
+    """Thousands of neighbours would be thousands of ways to read them as axes."""
+    n = 50_000
+    star = sparse.lil_array((n, n))
+    star[hub, :] = 1
+    star[:, [hub]] = 1
+    star[hub, hub] = 0
+    began = time.perf_counter()
+    assert lattice(star) is None
+    assert lattice(nx.complete_graph(300)) is None
+    assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("d", [1, 2, 5, 10])
+def test_hypercubes_are_lattices(d):
+    shape, _ = lattice(grid_graph(*[2] * d))
+    assert np.prod(shape) == 2**d
+    shape, periodic = lattice(grid_graph(*[3] * min(d, 6), periodic=True))
+    assert (shape, periodic) == ((3,) * min(d, 6), True)
 
 
 # -------------------------------------------------------------------------- refusals

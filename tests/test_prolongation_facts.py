@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from msann_keras.graphs import grid_graph
-from msann_keras.prolongation.objective import Objective
-from msann_keras.prolongation.optimize import greedy_start, optimal_prolongation
-from msann_keras.prolongation.trust_region import Rotated, least_eigenvalue
+from msann_keras.prolongation import starts
+from msann_keras.prolongation.curvature import least_eigenvalue
+from msann_keras.prolongation.objective import Objective, tangent
+from msann_keras.prolongation.optimize import optimal_prolongation
+from msann_keras.prolongation.spectral import SpectralForm
 
 
 def path(n):
@@ -60,20 +62,17 @@ def test_gradient_at_pairs(s):
         assert np.linalg.norm(gradient) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize(("n", "negative"), [(2, 1), (4, 7), (16, 31)])
+@pytest.mark.parametrize(("n", "negative"), [(2, 1), (4, 7), (8, 31), (16, 127)])
 def test_pairs_are_a_saddle_of_paths(n, negative):
+    """n^2/2 - 1 negative eigenvalues; the plan had said 31 at n = 16."""
     E = Objective(*path(n), s=1)
-    least, _ = least_eigenvalue(Rotated(E), pairs(n))
+    least, _ = least_eigenvalue(SpectralForm(E), pairs(n))
     assert least < -0.1
-    if pairs(n).size <= 300:
-        hessian = E.riemannian_hessian(pairs(n))
-        P = pairs(n)
-        basis = np.eye(P.size).reshape(-1, *P.shape)
-        H = np.array([
-            hessian(Z - P @ ((P.T @ Z + Z.T @ P) / 2)).ravel() for Z in basis
-        ])  # fmt: skip
-        values = np.linalg.eigvalsh((H + H.T) / 2)
-        assert np.sum(values < -1e-9 * np.abs(values).max()) == negative
+    hessian = E.riemannian_hessian(pairs(n))
+    basis = np.eye(pairs(n).size).reshape(-1, *pairs(n).shape)
+    H = np.array([hessian(tangent(pairs(n), Z)).ravel() for Z in basis])
+    values = np.linalg.eigvalsh((H + H.T) / 2)
+    assert np.sum(values < -1e-9 * np.abs(values).max()) == negative
 
 
 # --------------------------------------------------------------------------- optima
@@ -117,6 +116,7 @@ MIXED = [
     (path(8), 0.25, 264.978656666),
     (path(8), 0.5, 521.855626287),
     (path(8), 0.75, 774.919149242),
+    (path(16), 0.5, 8289.915529626),
 ]
 GRIDS = [
     (grid(4), 0.25, 1736.233578),
@@ -132,6 +132,21 @@ def test_best_known_at_mixed_s(pair, s, value):
     assert not found.certified
 
 
+RINGS = [
+    (cycle(8), 0.25, 156.466880),
+    (cycle(8), 0.5, 311.501234),
+    (cycle(8), 0.75, 466.409847),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pair", "s", "value"), RINGS)
+def test_searches_on_rings_end_at_the_certified_optimum(pair, s, value):
+    for seed in range(20):
+        found = optimal_prolongation(*pair, s=s, seed=seed, method="trust region")
+        assert found.value == pytest.approx(value, abs=6e-7)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("pair", "s", "value"), [*MIXED, *GRIDS])
 def test_best_known_at_mixed_s_from_twenty_seeds(pair, s, value):
@@ -140,7 +155,12 @@ def test_best_known_at_mixed_s_from_twenty_seeds(pair, s, value):
         assert found.value == pytest.approx(value, rel=1e-9)
 
 
+def test_a_large_path_to_the_best_known():
+    found = optimal_prolongation(*path(64), s=0.5, most_starts=1)
+    assert found.value == pytest.approx(2125073.2626, rel=1e-7)
+
+
 def test_greedy_start_of_a_large_path():
     E = Objective(*path(128), s=0.5)
-    start = greedy_start(E, E.locality)
+    start = starts.greedy(E, E.locality)
     assert E(start) == pytest.approx(34_005_282.87, rel=2e-3)

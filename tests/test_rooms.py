@@ -33,7 +33,7 @@ ROOM_OF |= {"msann_keras": 4, "experiments": 5, "benchmarks": 5}
 NUMERICS = {"numpy", "scipy", "networkx"}
 LIBRARIES = {
     1: NUMERICS,
-    2: NUMERICS | {"pyamg", "platformdirs"},
+    2: NUMERICS | {"pyamg", "platformdirs", "pymanopt"},
     3: {"numpy", "keras"},
 }
 

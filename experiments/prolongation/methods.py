@@ -1,114 +1,102 @@
-"""Methods and starts that look for an optimal P, by name, each bounded in time."""
+"""How E falls with time, method by method: the comparison that the paper has apart."""
 
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-import pymanopt
-from pymanopt import optimizers
-from pymanopt.manifolds import Stiefel
 
-from msann_keras.prolongation.closed_forms import box
-from msann_keras.prolongation.matching import minimal_matching
+from msann_keras.graphs import grid_graph
+from msann_keras.prolongation import starts
 from msann_keras.prolongation.objective import Objective, polar
-from msann_keras.prolongation.optimize import greedy_start
+from msann_keras.prolongation.optimize import optimal_prolongation
+from msann_keras.prolongation.solvers import SOLVERS
+from msann_keras.prolongation.spectral import SpectralForm
 from msann_keras.prolongation.trust_region import minimise
 
-
-def trust_region(objective: Objective, start, seconds: float) -> np.ndarray:
-    """This project's: exact Hessian products, preconditioned."""
-    return minimise(objective, start, seconds=seconds).P
-
-
-def projected_gradient(objective: Objective, start, seconds: float) -> np.ndarray:
-    """Gradient steps of Barzilai and Borwein's length, then the polar factor.
-
-    A step must lower the largest of the last ten values, or is halved.
-    """
-    ends = time.perf_counter() + seconds
-    P, slope = start, objective.riemannian_gradient(start)
-    values, best = [objective(P)], P
-    length = 1e-3 / max(np.linalg.norm(slope), 1e-30)
-    while time.perf_counter() < ends and np.linalg.norm(slope) > 1e-9 * values[0]:
-        while True:
-            new = polar(P - length * slope)
-            value = objective(new)
-            enough = max(values[-10:]) - 1e-4 * length * np.sum(slope**2)
-            if value <= enough or length < 1e-20:
-                break
-            length /= 2
-        new_slope = objective.riemannian_gradient(new)
-        moved, turned = new - P, new_slope - slope
-        length = np.sum(moved**2) / max(abs(np.sum(moved * turned)), 1e-300)
-        if value < min(values):
-            best = new
-        if not np.any(moved):
-            break
-        P, slope = new, new_slope
-        values.append(value)
-    return best
-
-
-def _of_pymanopt(optimizer) -> Callable:
-    def run(objective, start, seconds):
-        manifold = Stiefel(*objective.shape)
-
-        @pymanopt.function.numpy(manifold)
-        def cost(P):
-            return objective(P)
-
-        @pymanopt.function.numpy(manifold)
-        def gradient(P):
-            return objective.gradient(P)
-
-        @pymanopt.function.numpy(manifold)
-        def hessian(P, direction):
-            return objective.gradient(direction)
-
-        problem = pymanopt.Problem(
-            manifold, cost, euclidean_gradient=gradient, euclidean_hessian=hessian
-        )
-        method = optimizer(max_time=seconds, max_iterations=100_000, verbosity=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return method.run(problem, initial_point=start).point
-
-    return run
-
-
-#: `method(objective, start, seconds)` gives P; pymanopt's with written-out derivatives.
-METHODS: dict[str, Callable] = {
-    "trust region": trust_region,
-    "projected gradient": projected_gradient,
-    "pymanopt trust regions": _of_pymanopt(optimizers.TrustRegions),
-    "pymanopt conjugate gradient": _of_pymanopt(optimizers.ConjugateGradient),
-    "pymanopt steepest descent": _of_pymanopt(optimizers.SteepestDescent),
+METHODS = ("trust region", *SOLVERS)
+PROBLEMS = {
+    "path 8 → 16": ((8,), (16,)),
+    "grid 3x3 → 6x6": ((3, 3), (6, 6)),
 }
+#: Seconds that one run may take.
+BOUND = 4.0
 
 
-def starts(objective: Objective, seed: int = 0) -> dict[str, np.ndarray]:
-    """Starts by name, without the perturbation that leaves saddles."""
-    n2, n1 = objective.shape
-    rng = np.random.default_rng(seed)
-    return {
-        "matching": _matching(objective),
-        "greedy signs": greedy_start(objective, objective.locality),
-        "[I; 0]": np.eye(n2, n1),
-        "random": polar(rng.standard_normal((n2, n1))),
-        "box": box(n1, n2).matrix(),
-    }
+class Watched(Objective):
+    """An `Objective` that notes when it was asked for E, and at which P."""
+
+    def __init__(self, *graphs, **options):
+        super().__init__(*graphs, **options)
+        self.visits: list[tuple[float, np.ndarray]] = []
+
+    def __call__(self, P):
+        """E(P)."""
+        self.visits.append((time.perf_counter(), P.copy()))
+        return super().__call__(P)
 
 
-def _matching(objective):
-    """U2 M U1^T of the Laplacians' spectra, the paper's start."""
-    term = objective.diffusion
-    bases = [
-        np.linalg.eigh(X if isinstance(X, np.ndarray) else X.toarray())
-        for X in (term.X1, term.X2)
-    ]
-    (coarse, left), (fine, right) = bases
-    root = np.sqrt(term.scale)
-    return right[:, minimal_matching(coarse / root, fine * root)] @ left.T
+def curve(pair, method: str, seconds: float = BOUND) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds, and the least E until then, of one method from one random start.
+
+    What is not on the manifold is projected to it, outside the clock.
+
+    Returns:
+        Two arrays of one length, both monotone.
+    """
+    objective = Watched(*pair, s=0.5)
+    start = starts.start("random", objective)
+    if method == "trust region":
+        times, values = _of_trust_region(pair, start)
+    else:
+        began = time.perf_counter()
+        SOLVERS[method](objective, start, 1e-9, 10**6, seconds)
+        times = [when - began for when, _ in objective.visits]
+        values = [objective(polar(P)) for _, P in list(objective.visits)]
+    return np.array(times), np.minimum.accumulate(values)
+
+
+def draw(file: Path, seconds: float = BOUND) -> None:
+    """E - E_best against seconds, log-log, a panel for each problem."""
+    figure, axes = plt.subplots(1, len(PROBLEMS), figsize=(11, 4.6), sharey=True)
+    colours = plt.get_cmap("tab10").colors
+    for ax, (title, shapes) in zip(axes, PROBLEMS.items(), strict=True):
+        pair = [grid_graph(*shape) for shape in shapes]
+        best = optimal_prolongation(*pair, s=0.5).value
+        for method, colour in zip(METHODS, colours, strict=True):
+            times, values = curve(pair, method, seconds)
+            # Below this, E is E_best to all digits.
+            error = np.maximum(values - best, 1e-12 * best)
+            ours = method == "trust region"
+            ax.loglog(
+                np.maximum(times, 1e-5), error, label=method, color=colour,
+                linewidth=2.4 if ours else 1.2, zorder=3 if ours else 2,
+                linestyle="--" if method.endswith("(qr)") else "-",
+            )  # fmt: skip
+        ax.set(xlabel="seconds", title=f"{title}, s = 0.5, E_best = {best:.6f}")
+        ax.grid(alpha=0.3)
+    axes[0].set_ylabel("E - E_best, until then")
+    figure.tight_layout()
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), ncols=4, loc="upper center",
+        bbox_to_anchor=(0.5, 0.02), fontsize=9,
+    )  # fmt: skip
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=110, bbox_inches="tight")
+    plt.close(figure)
+
+
+def _of_trust_region(pair, start):
+    """It is run anew with more and more iterations, each run by its own clock."""
+    form, times, values = SpectralForm(Objective(*pair, s=0.5)), [], []
+    for iterations in range(200):
+        began = time.perf_counter()
+        SpectralForm(Objective(*pair, s=0.5))  # eigenvectors are part of it
+        found = minimise(form, start, max_iterations=iterations)
+        times.append(time.perf_counter() - began)
+        values.append(found.value)
+        if found.reason != "iterations":
+            break
+    return np.maximum.accumulate(times), values

@@ -43,10 +43,10 @@ TARGETS = (
            published.ONE_OBJECT),
     Target("table-2", "Table 2: two objects", "two_objects", "path", SYNTHETIC, LONG,
            published.TWO_OBJECTS),
-    Target("table-3-path", "Table 3: MNIST, path-based P", "mnist", "path", DIGITS, SHORT,
-           published.MNIST_PATH),
-    Target("table-3-grid", "Table 3: MNIST, grid-based P", "mnist", "grid", DIGITS, SHORT,
-           published.MNIST_GRID),
+    Target("table-3-path", "Table 3: MNIST, path-based P", "mnist", "path", DIGITS,
+           SHORT, published.MNIST_PATH),
+    Target("table-3-grid", "Table 3: MNIST, grid-based P", "mnist", "grid", DIGITS,
+           SHORT, published.MNIST_GRID),
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from msann_keras.graphs import Distances, adjacency, laplacian
+from msann_keras.graphs import Distances, adjacency, laplacian_of
 
 #: Operators of so many nodes are matrices: structure only pays beyond.
 SMALL = 256
@@ -98,9 +98,12 @@ class Objective:
                 )
         self.coarse, self.fine = coarse, fine
         self.s, self.alpha, self.beta = float(s), float(alpha), float(beta)
+        distances = [Distances.of(graph) for graph in graphs]
+        #: Of the coarse and the fine graph, as `graphs.lattice` has them.
+        self.lattices = tuple(T.lattice for T in distances)
         L1, L2, T1, T2 = (
             X.toarray() if X.shape[0] <= SMALL else X
-            for X in (laplacian(coarse), laplacian(fine), *map(Distances, graphs))
+            for X in (*map(laplacian_of, graphs), *distances)
         )
         self.diffusion = Term(L1, L2, self.alpha, 1 - self.s)
         self.locality = Term(T1, T2, self.beta, self.s)
@@ -118,6 +121,16 @@ class Objective:
     def gradient(self, P) -> np.ndarray:
         """The Euclidean gradient; linear, so at Z it is the Hessian times Z."""
         return sum(term.weight * term.gradient(P) for term in self.active)
+
+    def terms_and_gradient(self, P) -> tuple[tuple[float, float], np.ndarray]:
+        """`terms` and `gradient`, which share their residuals."""
+        values, gradient = [], np.zeros(self.shape)
+        for term in (self.diffusion, self.locality):
+            R = term.residual(P)
+            values.append(float(np.sum(R**2)))
+            if term.weight:
+                gradient += 2 * term.weight * term.residual(R)
+        return tuple(values), gradient
 
     def riemannian_gradient(self, P) -> np.ndarray:
         """The gradient along the manifold P^T P = I, with the embedded metric."""

@@ -11,31 +11,38 @@ from several starts, and leaves saddles along negative curvature.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from msann_keras.graphs import Distances, check_dense, dense, laplacian, lattice
+from msann_keras.graphs import Distances, check_dense, dense, laplacian_of
+from msann_keras.prolongation import starts
+from msann_keras.prolongation.curvature import least_eigenvalue
 from msann_keras.prolongation.matching import minimal_matching
-from msann_keras.prolongation.objective import Objective, polar
-from msann_keras.prolongation.trust_region import (
-    Minimum,
-    Rotated,
-    least_eigenvalue,
-    minimise,
-)
+from msann_keras.prolongation.objective import Objective, polar, tangent
+from msann_keras.prolongation.solvers import SOLVERS
+from msann_keras.prolongation.spectral import SpectralForm
+from msann_keras.prolongation.trust_region import Minimum, minimise
+
+METHODS = ("auto", "assignment", "trust region", *SOLVERS)
 
 #: Negative curvature that counts, relative to the Hessian's scale.
 CURVATURE = 1e-7
-#: Local searches that must end at the same lowest E, relative to it, before no more
-#: are begun.
-AGREE, EQUAL = 2, 1e-9
-#: Nodes of the fine graph up to which several starts pay, and the last digits.
-SMALL = 64
-#: Unknowns up to which the least eigenvalue of the Hessian is looked for.
-MANY = 40_000
+#: Nodes of the fine graph up to which the least eigenvalue pays.
+SMALL = 256
+#: Most starts, by the nodes of the fine graph; one for larger ones.
+MOST_STARTS = {32: 60, 64: 20, 128: 2}
+#: So many starts that all end in one minimum are enough.
+AGREE = 3
+#: Ends whose E differ by less, relatively, count as one minimum.
+SAME = 1e-6
+#: Part of E by which a minimum must be lower to be another one.
+DIFFERENT = 1e-10
+#: Part of E that the first descents leave; the best is then finished.
+ROUGH = 1e-8
+#: Nodes of the fine graph up to which every sign is tried.
+MANY_SIGNS = 64
 
 
 class OptimalProlongation(NamedTuple):
@@ -46,11 +53,11 @@ class OptimalProlongation(NamedTuple):
         value: E(P).
         diffusion: The first term of (3.3), without its weight 1 - s.
         locality: The second, without its weight s.
-        method: "assignment" or "trust region".
+        method: "assignment", "trust region", or the name that was asked for.
         certified: Whether P is known to be a global optimum.
         gradient_norm: Of the Riemannian gradient at P.
         least_hessian_eigenvalue: Negative at a saddle; NaN where it was not computed.
-        iterations: Of the trust region, from all starts.
+        iterations: Of the method, from all starts.
         seconds: In all.
         reason: Why it stopped.
     """
@@ -77,7 +84,8 @@ def optimal_prolongation(
     beta: float | None = None,
     method: str = "auto",
     start: Any = None,
-    random_starts: int = 4,
+    smaller: Any = None,
+    most_starts: int | None = None,
     seed: int = 0,
     seconds: float = float("inf"),
 ) -> OptimalProlongation:
@@ -92,17 +100,24 @@ def optimal_prolongation(
         s: 0 is fully diffuse, 1 fully local.
         alpha: Scale of the diffusion term.
         beta: Scale of the locality term; n1/n2 by default.
-        method: "auto"; "assignment" to be refused where it is not exact; or "trust
-            region".
-        start: For the trust region: an array `(n2, n1)` in the place of the starts.
-        random_starts: After the three from spectra, on small graphs, as long as no
-            two of all agree.
+        method: "auto"; "assignment" to be refused where it is not exact; "trust
+            region"; or, for comparison, one of `solvers.SOLVERS`, which runs once, from
+            "random" unless told otherwise, and stays where it ends, on a saddle too.
+        start: An array `(n2, n1)`, or a name of `starts.start`, in the place of
+            several starts; pushed a little if it is a saddle.
+        smaller: For start="interpolated": the optimum between two smaller graphs.
+        most_starts: Of the trust region. It ends before when three have ended in one
+            minimum and none in another, or else when the number of minima seen makes
+            further ones unlikely. 60, 20 or 2 for up to 32, 64 or 128 fine nodes, one
+            beyond, by default.
         seed: Of the random starts and of what leaves saddles.
-        seconds: After which the trust region stops.
+        seconds: After which a search stops.
 
     Raises:
-        ValueError: What `Objective` refuses; an unknown method; "assignment" where it
-            is not exact; graphs too large for dense matrices.
+        ImportError: A method of pymanopt's, which is not installed.
+        ValueError: What `Objective` refuses; an unknown method or start; a start of
+            another shape; "assignment" where it is not exact; graphs too large for
+            dense matrices.
 
     Example:
 
@@ -112,14 +127,13 @@ def optimal_prolongation(
     (62.474817, True)
     """
     began = time.perf_counter()
-    if method not in ("auto", "assignment", "trust region"):
+    if method not in METHODS:
         raise ValueError(
-            "`method` must be 'auto', 'assignment' or 'trust region'. "
-            f"Received: method={method!r}"
+            f"`method` must be one of {METHODS}. Received: method={method!r}"
         )
     objective = Objective(coarse, fine, s=s, alpha=alpha, beta=beta)
     check_dense("eigenvectors", objective.shape[0], objective.shape[0])
-    P = assignment(objective) if method != "trust region" else None
+    P = assignment(objective) if method in ("auto", "assignment") else None
     certified = P is not None
     if method == "assignment" and not certified:
         raise ValueError(
@@ -127,27 +141,40 @@ def optimal_prolongation(
             f"commute. Received: s={s} and other graphs; use method='auto'"
         )
     if certified:
-        gradient = float(np.linalg.norm(objective.riemannian_gradient(P)))
-        found = Minimum(P, float("nan"), gradient, 0, "exact")
+        method = "assignment"
+        found = Minimum(P, float("nan"), float("nan"), 0, "exact")
         least = 0.0  # a global minimum has no negative curvature
     else:
-        M = Rotated(objective)
-        starts = [polar(np.asarray(start, dtype=float))] if start is not None else None
-        found, least = _from_starts(
-            objective,
-            starts or default_starts(objective, random_starts, seed),
-            M,
-            seed,
-            seconds,
-        )
-    terms = objective.terms(found.P)
+        first = _given(objective, start, smaller, seed)
+        form = SpectralForm(objective)
+        if method in SOLVERS:
+            if first is None:
+                first = starts.start("random", objective, seed=seed)
+            small = 1e-10 * form.scale * np.sqrt(objective.shape[1])
+            found = SOLVERS[method](objective, first, small, 100_000, seconds)
+            least = float("nan")
+            if objective.shape[0] <= SMALL:
+                least, _ = least_eigenvalue(form, found.P, seed=seed)
+        else:
+            method = "trust region"
+            several = starts.several(objective, seed) if first is None else [first]
+            if most_starts is None:
+                sizes = MOST_STARTS.items()
+                fits = (most for n2, most in sizes if objective.shape[0] <= n2)
+                most_starts = next(fits, 1)
+            found = _from_starts(form, several, most_starts, began + seconds)
+            if first is None:
+                found = _other_signs(form, found, began + seconds)
+            found, least = _off_saddles(form, found, seed, began + seconds)
+    (diffusion, locality), gradient = objective.terms_and_gradient(found.P)
     return OptimalProlongation(
         found.P,
-        float(np.dot((1 - objective.s, objective.s), terms)),
-        *terms,
-        "assignment" if certified else "trust region",
+        (1 - s) * diffusion + s * locality,
+        diffusion,
+        locality,
+        method,
         certified,
-        found.gradient_norm,
+        float(np.linalg.norm(tangent(found.P, gradient))),
         least,
         found.iterations,
         time.perf_counter() - began,
@@ -161,15 +188,19 @@ def assignment(objective: Objective) -> np.ndarray | None:
     Returns:
         P = U2 M U1^T, or `None` where no assignment is known to be optimal.
     """
-    if objective.s in (0, 1):
+    graphs = (objective.coarse, objective.fine)
+    bases = [
+        _joint_basis(graph, *(shape or ((), False)))
+        for graph, shape in zip(graphs, objective.lattices, strict=True)
+    ]
+    if None in bases:
+        if objective.s not in (0, 1):
+            return None
         (term,) = objective.active
         (x1, U1), (x2, U2) = (np.linalg.eigh(_array(X)) for X in (term.X1, term.X2))
         root = np.sqrt(term.scale)
         rows = minimal_matching(x1 / root, x2 * root)
         return U2[:, rows] @ U1.T
-    bases = [_joint_basis(graph) for graph in (objective.coarse, objective.fine)]
-    if None in bases:
-        return None
     (U1, *values1), (U2, *values2) = bases
     terms = (objective.diffusion, objective.locality)
     cost = sum(
@@ -181,108 +212,110 @@ def assignment(objective: Objective) -> np.ndarray | None:
     return U2[:, rows] @ U1[:, columns].T
 
 
-def default_starts(objective, random_starts, seed) -> Iterator[np.ndarray]:
-    """Greedy starts of both terms; on small graphs also m* and random ones."""
-    if objective.shape[0] > SMALL:
-        yield greedy_start(objective, objective.active[-1])
-        return
-    for term in objective.active:
-        yield greedy_start(objective, term)
-    yield matching_start(objective)
-    rng = np.random.default_rng(seed)
-    for _ in range(random_starts):
-        yield polar(rng.standard_normal(objective.shape))
+def _given(objective, start, smaller, seed):
+    """The one start that was asked for; `None` for several."""
+    if start is None:
+        return None
+    if isinstance(start, str):
+        return starts.start(start, objective, seed=seed, smaller=smaller)
+    P = np.asarray(start, dtype=float)
+    if P.shape != objective.shape:
+        raise ValueError(
+            f"`start` must have shape {objective.shape}, fine by coarse nodes. "
+            f"Received: shape {P.shape}"
+        )
+    return polar(P)
 
 
-def matching_start(objective) -> np.ndarray:
-    """m*(L1, L2) itself, the binary matrix that the paper starts from (3.3.2)."""
-    term = objective.diffusion
-    spectra = (np.linalg.eigvalsh(_array(X)) for X in (term.X1, term.X2))
-    start = np.zeros(objective.shape)
-    start[minimal_matching(*spectra), np.arange(objective.shape[1])] = 1
-    return start
+def _from_starts(form, several, most, stop) -> Minimum:
+    """The best local minimum of up to `most` starts."""
+    ends, iterations = [], 0
+    for P in several:
+        left = stop - time.perf_counter()
+        if ends and (left <= 0 or len(ends) >= most or _settled(ends)):
+            break
+        ends.append(minimise(form, P, decrease=ROUGH, seconds=left))
+        iterations += ends[-1].iterations
+    best = min(ends, key=lambda end: end.value)
+    return best._replace(iterations=iterations)
 
 
-def greedy_start(objective, term) -> np.ndarray:
-    """U2 M diag(sigma) U1^T of one term's spectra, its signs chosen for the other.
+def _settled(ends):
+    """Whether more starts are unlikely to find a minimum that was not seen yet.
 
-    For the one term every choice of signs is optimal; the other one is a quadratic
-    form in them, which is lowered one sign at a time.
+    After N starts that ended in W > 1 minima, W (N - 1) / (N - W - 2) are expected in
+    all (Boender and Rinnooy Kan, 1987): enough is within half of W.
     """
-    (x1, U1), (x2, U2) = (np.linalg.eigh(_array(X)) for X in (term.X1, term.X2))
-    root = np.sqrt(term.scale)
-    U2 = U2[:, minimal_matching(x1 / root, x2 * root)]
-    others = [x for x in objective.active if x is not term]
-    coupling = sum(
-        other.weight * (U2.T @ (other.X2 @ U2)) * (U1.T @ (other.X1 @ U1))
-        for other in others
-    )
-    signs = np.ones(U1.shape[1])
-    if others:
-        np.fill_diagonal(coupling, 0)
-        for j in reversed(range(len(signs))):  # the smoothest, largest ones first
-            signs[j] = 1 if coupling[j, j + 1 :] @ signs[j + 1 :] >= 0 else -1
-        for _ in range(100):
-            wrong = np.flatnonzero(signs * (coupling @ signs) < 0)
-            if not len(wrong):
+    values = np.sort([end.value for end in ends])
+    seen = 1 + int(np.sum(np.diff(values) > SAME * np.abs(values[1:])))
+    if seen == 1:
+        return len(ends) >= AGREE
+    left = len(ends) - seen - 2
+    return left > 0 and seen * (len(ends) - 1) < (seen + 0.5) * left
+
+
+def _other_signs(form, best, stop) -> Minimum:
+    """`best`, or a lower minimum with another sign of some vibration of G_1.
+
+    Many minima are apart by such signs, and a descent from one changed sign is short.
+    """
+    if form.shape[0] > MANY_SIGNS:
+        return best
+    iterations, improved = best.iterations, True
+    while improved:
+        improved, Q = False, form.enter(best.P)
+        flips = []
+        for j in range(Q.shape[1]):
+            flipped = Q.copy()
+            flipped[:, j] *= -1
+            flips.append(form.leave(flipped))
+        rise = np.array([form.value(P) for P in flips]) - best.value
+        # Without a rise it is a symmetry, or the same column.
+        for j in np.argsort(rise):
+            if not rise[j] / abs(best.value) > 1e-12 or time.perf_counter() > stop:
+                continue
+            end = minimise(form, flips[j], decrease=ROUGH)
+            iterations += end.iterations
+            if end.value < best.value - DIFFERENT * abs(best.value):
+                best, improved = end, True
                 break
-            for j in wrong:
-                signs[j] *= -1 if signs[j] * (coupling[j] @ signs) < 0 else 1
-    return U2 * signs @ U1.T
+    return best._replace(iterations=iterations)
 
 
-def _from_starts(objective, starts, M, seed, seconds):
-    """The best local minimum, and the least eigenvalue of the Hessian there.
-
-    Starts end when `AGREE` of them ended at the same, lowest E.
-    """
-    began, best, least, iterations = time.perf_counter(), None, float("nan"), 0
-    ends: list[float] = []
-    # Long paths have directions so flat that E's first nine digits are long settled.
-    tolerance = 1e-10 if objective.shape[0] <= SMALL else 1e-8
-    rng = np.random.default_rng(seed)
-    for P in starts:
-        left = seconds - (time.perf_counter() - began)
-        if best is not None and left <= 0:
-            break
-        # The matching itself is often an exact saddle.
-        P = polar(P + 1e-3 * rng.standard_normal(P.shape) / np.sqrt(P.shape[0]))
-        found = minimise(objective, P, M, tolerance=tolerance, seconds=left)
+def _off_saddles(form, found, seed, stop):
+    """`found` to all digits, off any saddle, and the least eigenvalue there."""
+    iterations, least = found.iterations, float("nan")
+    if found.reason != "time":
+        found = minimise(form, found.P, seconds=stop - time.perf_counter())
         iterations += found.iterations
-        if best is None or found.value < best.value:
-            best = found
-        ends.append(found.value)
-        close = EQUAL * max(abs(best.value), 1e-9 * M.scale)
-        if sum(value - best.value <= close for value in ends) >= AGREE:
+    while form.shape[0] <= SMALL and time.perf_counter() < stop:
+        least, direction = least_eigenvalue(form, found.P, seed=seed)
+        if not least < -CURVATURE * form.scale:
             break
-    while best.P.size <= MANY and seconds > time.perf_counter() - began:
-        least, direction = least_eigenvalue(M, best.P, seed)
-        if not least < -CURVATURE * M.scale:
+        steps = (0.3, 0.1, 0.03, 0.01, -0.01, -0.03, -0.1, -0.3)
+        trials = [polar(found.P + t * direction) for t in steps]
+        lower = min(trials, key=form.value)
+        if form.value(lower) >= found.value:
             break
-        steps = [polar(best.P + t * direction) for t in (0.3, 0.1, 0.03, -0.1, -0.3)]
-        P = min(steps, key=objective)
-        if objective(P) >= best.value:
-            break
-        best = minimise(objective, P, M, tolerance=tolerance)
-        iterations += best.iterations
-    return best._replace(iterations=iterations), least
+        found = minimise(form, lower, seconds=stop - time.perf_counter())
+        iterations += found.iterations
+    return found._replace(iterations=iterations), least
 
 
 def _array(X) -> np.ndarray:
     return X if isinstance(X, np.ndarray) else dense(X, "eigenvectors")
 
 
-def _joint_basis(graph):
+def _joint_basis(graph, shape, periodic):
     """Eigenvectors of L and T at once, and both eigenvalues; `None` if there are none.
 
     Known for rings and tori, where they are Fourier's, real and along each axis.
     """
-    shape, periodic = lattice(graph) or ((), False)
     if not (periodic or (shape and max(shape) <= 2)):
         return None
     first = np.zeros((graph.shape[0], 1))
     first[0] = 1
-    columns = [laplacian(graph), Distances(graph)]
+    columns = [laplacian_of(graph), Distances.of(graph)]
     basis = np.ones((1, 1))
     for side in shape:
         basis = np.kron(basis, _fourier(side))
@@ -299,10 +332,12 @@ def _joint_basis(graph):
 
 def _fourier(n):
     """The real orthonormal Fourier basis of a ring: column k has frequency (k+1)//2."""
-    frequency = (np.arange(n) + 1) // 2
-    angle = 2 * np.pi * np.arange(n) / n
-    # A cosine for each of the n angles, not for each of the n^2 entries.
-    table = np.stack([np.sin(angle), np.cos(angle)])
-    basis = table[np.arange(n) % 2, np.outer(np.arange(n), frequency) % n]
-    basis[:, 0] = 1
-    return basis / np.linalg.norm(basis, axis=0)
+    k = np.arange(n, dtype=np.int32)
+    frequency, odd = (k + 1) // 2, (k % 2 == 1) | (k == 0)
+    # n angles are enough: sines of even columns, then cosines of odd ones.
+    angle = 2 * np.pi * k / n
+    table = np.concatenate([np.sin(angle), np.cos(angle)])
+    basis = table[np.multiply.outer(k, frequency) % n + n * odd]
+    single = (k == 0) | (2 * frequency == n)
+    basis *= np.where(single, 1, np.sqrt(2)) / np.sqrt(n)
+    return basis

@@ -1,26 +1,19 @@
 """Minimise E(P) on the Stiefel manifold: a Riemannian trust region, second order.
 
 Steihaug's truncated conjugate gradients solve each trust-region problem with exact
-Hessian-vector products. E(P) = <P, P A1 + A2 P> - 2 sum w <P, X2 P X1>, with
-A1 = sum w X1^2 / c and A2 = sum w c X2^2, is handled in the eigenbases of A1 and A2.
-There the first part of the Hessian, which preconditions, divides entry by entry.
+Hessian-vector products, preconditioned, between eigenvectors (`SpectralForm`).
 """
 
 from __future__ import annotations
 
+import math
 import time
-import warnings
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
-from scipy.sparse.linalg import LinearOperator, lobpcg
 
-from msann_keras.graphs import dense
-from msann_keras.prolongation.objective import Objective, polar, symmetric, tangent
-
-#: Unknowns up to which the least eigenvalue comes from a dense Hessian.
-DENSE_HESSIAN = 1100
+from msann_keras.prolongation.objective import polar, tangent
+from msann_keras.prolongation.spectral import SpectralForm
 
 
 class Minimum(NamedTuple):
@@ -31,7 +24,8 @@ class Minimum(NamedTuple):
         value: E(P).
         gradient_norm: Of the Riemannian gradient.
         iterations: Trust-region steps.
-        reason: Why it stopped: "gradient", "iterations", "time" or "precision".
+        reason: Why it stopped: "gradient", "decrease", "iterations", "time" or
+            "precision".
     """
 
     P: np.ndarray
@@ -41,75 +35,38 @@ class Minimum(NamedTuple):
     reason: str
 
 
-class Rotated:
-    """E in the eigenbases of A1 and A2, as Q = V2^T P V1.
-
-    Attributes:
-        scale: The largest eigenvalue of Z -> 2 (Z A1 + A2 Z).
-        preconditioner: Its eigenvalues, `(n2, n1)`, kept from zero.
-    """
-
-    def __init__(self, objective: Objective):
-        terms = [
-            (term.weight, term.scale, _array(term.X1), _array(term.X2))
-            for term in objective.active
-        ]
-        # 2 A1 and 2 A2
-        d1, self.V1 = np.linalg.eigh(sum(2 * w / c * X @ X for w, c, X, _ in terms))
-        d2, self.V2 = np.linalg.eigh(sum(2 * w * c * X @ X for w, c, _, X in terms))
-        self.objective = objective
-        self.scale = float(d1[-1] + d2[-1])
-        self.diagonal = np.add.outer(d2, d1)
-        self.preconditioner = np.maximum(self.diagonal, 1e-5 * self.scale)
-        # One product on each side for all terms.
-        self._right = np.stack([self.V1.T @ X1 @ self.V1 for _, _, X1, _ in terms])
-        self._left = np.hstack([4 * w * (self.V2.T @ X2 @ self.V2)
-                                for w, _, _, X2 in terms])  # fmt: skip
-
-    def to(self, P) -> np.ndarray:
-        """Q of a P."""
-        return self.V2.T @ P @ self.V1
-
-    def back(self, Q) -> np.ndarray:
-        """P of a Q."""
-        return self.V2 @ Q @ self.V1.T
-
-    def gradient(self, Q) -> np.ndarray:
-        """The Euclidean gradient of E; linear in Q."""
-        crossed = np.matmul(Q, self._right).reshape(-1, Q.shape[1])
-        return self.diagonal * Q - self._left @ crossed
-
-
 def minimise(
-    objective: Objective,
+    form: SpectralForm,
     P,
-    rotated: Rotated | None = None,
     *,
     tolerance: float = 1e-10,
+    decrease: float = 0.0,
     max_iterations: int = 1000,
     seconds: float = float("inf"),
 ) -> Minimum:
     """The local minimum that the trust region finds from P.
 
     Args:
-        objective: E.
+        form: E.
         P: Start `(n2, n1)`; brought to orthonormal columns.
-        rotated: To share one between starts.
-        tolerance: Of the gradient's norm, relative to the Hessian's scale.
-        max_iterations: Of the trust region.
-        seconds: Of time.
+        tolerance: Gradient norm to stop at, relative to the Hessian's scale.
+        decrease: Stop where a step inside the region promises to lower E by less than
+            this part of it: E is known to about so many digits then.
+        max_iterations: Most steps.
+        seconds: Most time; the step under way is cut short.
+
+    Returns:
+        Where it stopped and why. A start with gradient 0 is returned as it is.
     """
-    began = time.perf_counter()
-    rotated = rotated or Rotated(objective)
-    Q = polar(rotated.to(P))
+    began, reason = time.perf_counter(), "iterations"
+    Q = polar(form.enter(P))
+    euclidean = form.gradient(Q)
+    slope = tangent(Q, euclidean)
+    value = np.vdot(Q, euclidean) / 2
     widest = np.sqrt(Q.shape[1])
-    radius, reason, iteration = widest / 8, "iterations", 0
-    enough = tolerance * rotated.scale * widest
-    euclidean = rotated.gradient(Q)
-    steepest = np.linalg.norm(tangent(Q, euclidean))
+    radius, enough, iteration = widest / 4, tolerance * form.scale * widest, 0
     for iteration in range(max_iterations + 1):
-        gradient = tangent(Q, euclidean)
-        norm = np.linalg.norm(gradient)
+        norm = _length(slope)
         if norm <= enough:
             reason = "gradient"
             break
@@ -118,115 +75,84 @@ def minimise(
         if time.perf_counter() - began > seconds:
             reason = "time"
             break
-        exact = max(min(0.1, (norm / steepest) ** 0.25), 1e-4)  # the end is fast
-        Z, promised = _steihaug(rotated, Q, euclidean, gradient, radius, exact * norm)
-        trial = _retracted(Q + Z)
-        # E is quadratic: this loses no digits where E(trial) - E(Q) would.
-        step = trial - Q
-        bend = rotated.gradient(step)
-        gain = -float(np.vdot(euclidean, step) + np.vdot(bend, step) / 2)
-        ratio = gain / promised if promised > 0 else -1.0
+        exact = min(max(norm / (form.scale * widest), 1e-4), 0.1)  # the end is fast
+        Z, promised, inside = _steihaug(
+            form.hessian(Q, euclidean),
+            form.preconditioner(Q, euclidean),
+            slope,
+            radius,
+            max(exact * norm, enough / 2),
+            began + seconds,
+        )
+        trial = _retract(Q, Z)
+        ahead = form.gradient(trial)
+        # E(trial) - E(Q), without the digits that a difference of values loses.
+        moved = trial - Q
+        gain = -np.vdot(moved, euclidean + ahead) / 2
+        noise = 10 * np.finfo(float).eps * _length(moved) * form.scale * widest
+        ratio = (gain + noise) / (promised + noise)
         if ratio < 0.25:
             radius /= 4
         elif ratio > 0.75:
             radius = min(2 * radius, widest)
         if ratio > 0.1:
-            Q, euclidean = trial, euclidean + bend
+            Q, value, euclidean = trial, value - gain, ahead
+            slope = tangent(Q, euclidean)
+            if inside and promised <= decrease * abs(value):
+                reason, norm = "decrease", _length(slope)
+                break
         elif radius < 1e-12 * widest:
             reason = "precision"
             break
-    P = polar(rotated.back(Q))
-    return Minimum(P, objective(P), float(norm), iteration, reason)
+    Q = polar(Q)
+    value = np.vdot(Q, form.gradient(Q)) / 2
+    return Minimum(form.leave(Q), float(value), float(norm), iteration, reason)
 
 
-def _retracted(X):
-    """The polar factor of a matrix that is near orthonormal columns."""
-    values, vectors = np.linalg.eigh(X.T @ X)
-    return X @ ((vectors / np.sqrt(values)) @ vectors.T)
+def _length(X):
+    return math.sqrt(np.vdot(X, X))
 
 
-def _steihaug(rotated, Q, euclidean, gradient, radius, enough):
-    """A step Z with |Z| about `radius` at most, and the decrease of the model.
+def _retract(Q, Z):
+    """The polar factor of Q + Z, for a tangent Z: (Q + Z) (I + Z^T Z)^(-1/2)."""
+    Y = Q + Z
+    squares, W = np.linalg.eigh(Y.T @ Y)
+    return (Y @ (W / np.sqrt(squares))) @ W.T
 
-    It ends where the model's gradient is no longer than `enough`.
+
+def _steihaug(hessian, precondition, slope, radius, enough, stop):
+    """A step Z with |Z| about `radius` at most.
+
+    It ends where the model's gradient is as short as `enough`, or at the time `stop`.
+
+    Returns:
+        Z, the decrease that the model promises, and whether Z is inside the region.
     """
-    curvature = symmetric(Q.T @ euclidean)
-    Z = np.zeros_like(gradient)
-    residual, solved = gradient, tangent(Q, gradient / rotated.preconditioner)
+    Z, HZ, inside = np.zeros_like(slope), np.zeros_like(slope), True
+    residual, solved = slope, precondition(slope)
     product = np.vdot(residual, solved)
     direction = -solved
     # Lengths in the preconditioner's norm, in which the iterates only grow.
     length, along, square = 0.0, 0.0, product
     limit = radius**2 * product / max(np.vdot(solved, solved), 1e-300)
-    for _ in range(gradient.size):
-        Hd = tangent(Q, rotated.gradient(direction) - direction @ curvature)
-        bent = np.vdot(direction, Hd)
-        step = product / bent if bent > 0 else np.inf
+    for _ in range(slope.size):
+        Hd = hessian(direction)
+        curvature = np.vdot(direction, Hd)
+        step = product / curvature if curvature > 0 else np.inf
         longer = length + 2 * step * along + step**2 * square
-        if bent <= 0 or longer >= limit:
+        if curvature <= 0 or longer >= limit:
             root = np.sqrt(max(along**2 + square * (limit - length), 0.0))
             step = (root - along) / square
-            Z = Z + step * direction
-            residual = residual + step * Hd
+            Z, HZ, inside = Z + step * direction, HZ + step * Hd, False
             break
-        Z, length = Z + step * direction, longer
+        Z, HZ, length = Z + step * direction, HZ + step * Hd, longer
         residual = residual + step * Hd
-        if np.vdot(residual, residual) <= enough**2:
+        if np.vdot(residual, residual) <= enough**2 or time.perf_counter() > stop:
             break
-        solved = tangent(Q, residual / rotated.preconditioner)
+        solved = precondition(residual)
         before, product = product, np.vdot(residual, solved)
         ratio = product / before
         direction = ratio * direction - solved
         along = ratio * (along + step * square)
         square = product + ratio**2 * square
-    # The residual is the gradient plus the Hessian times Z.
-    return Z, -float(np.vdot(Z, gradient) + np.vdot(Z, residual)) / 2
-
-
-def least_eigenvalue(rotated: Rotated, P, seed=0) -> tuple[float, np.ndarray | None]:
-    """The least eigenvalue of the Riemannian Hessian at P, and its direction.
-
-    Args:
-        rotated: E.
-        P: Point `(n2, n1)`.
-        seed: For the first vector of the iteration.
-
-    Returns:
-        The eigenvalue and a unit tangent vector `(n2, n1)`. From so many unknowns on
-        that it is sought by an iteration which does not converge: a negative bound
-        from above, which is enough to know a saddle; else NaN and `None`.
-    """
-    Q = rotated.to(P)
-    curvature = symmetric(Q.T @ rotated.gradient(Q))
-
-    def apply(z):
-        Z = z.reshape(Q.shape)
-        inside = tangent(Q, Z)
-        H = tangent(Q, rotated.gradient(inside) - inside @ curvature)
-        # Normal directions are lifted out of the way.
-        return (H + 2 * rotated.scale * (Z - inside)).ravel()
-
-    if Q.size <= DENSE_HESSIAN:
-        H = np.array([apply(z) for z in np.eye(Q.size)])
-        values, vectors = eigh(symmetric(H), subset_by_index=[0, 0])
-        return float(values[0]), rotated.back(vectors[:, 0].reshape(Q.shape))
-    operator = LinearOperator((Q.size, Q.size), apply, dtype=float)
-    inverse = LinearOperator(
-        (Q.size, Q.size), lambda z: z.ravel() / rotated.preconditioner.ravel()
-    )
-    start = np.random.default_rng(seed).standard_normal((Q.size, 3))
-    tolerance = 1e-6 * rotated.scale
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # said by NaN
-        values, vectors = lobpcg(
-            operator, start, M=inverse, largest=False, tol=tolerance, maxiter=200
-        )
-    vector = vectors[:, 0]
-    converged = np.linalg.norm(apply(vector) - values[0] * vector) < 10 * tolerance
-    if not (converged or values[0] < -tolerance):
-        return float("nan"), None
-    return float(values[0]), rotated.back(vector.reshape(Q.shape))
-
-
-def _array(X) -> np.ndarray:
-    return X if isinstance(X, np.ndarray) else dense(X, "eigenvectors")
+    return Z, -float(np.vdot(Z, slope) + np.vdot(Z, HZ) / 2), inside

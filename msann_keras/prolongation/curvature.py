@@ -1,0 +1,76 @@
+"""The least eigenvalue of the Riemannian Hessian: is it a minimum or a saddle?"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.sparse.linalg import LinearOperator, lobpcg
+
+from msann_keras.prolongation.objective import symmetric, tangent
+from msann_keras.prolongation.spectral import SpectralForm
+
+#: Entries of P up to which the Hessian is a dense matrix.
+DENSE = 512
+#: Residual of an eigenpair, relative to the Hessian's scale, that is small enough.
+RESIDUAL = 1e-8
+
+
+def least_eigenvalue(
+    form: SpectralForm, P, *, seed: int = 0, iterations: int = 60
+) -> tuple[float, np.ndarray]:
+    """The least eigenvalue of the Riemannian Hessian at P, and its direction.
+
+    Where P has many entries it is looked for from above (LOBPCG), twice: plainly, which
+    finds what is far below zero, and preconditioned, which finds what is near zero.
+    What is returned then is the Hessian along the lower direction: at least the least
+    eigenvalue, and close to it.
+
+    Args:
+        form: E.
+        P: Point `(n2, n1)`.
+        seed: For the first vectors of the iterations.
+        iterations: Most of each.
+
+    Returns:
+        The eigenvalue and a unit tangent vector `(n2, n1)`.
+    """
+    Q = form.enter(P)
+    euclidean = form.gradient(Q)
+    hessian = form.hessian(Q, euclidean)
+    if Q.size <= DENSE:
+        lift = 2 * form.scale  # of normal directions, out of the way
+        H = np.empty((Q.size, Q.size))
+        for row, Z in zip(H, np.eye(Q.size).reshape(-1, *Q.shape), strict=True):
+            inside = tangent(Q, Z)
+            row[:] = (hessian(inside) + lift * (Z - inside)).ravel()
+        values, vectors = eigh(symmetric(H), subset_by_index=[0, 0])
+        return float(values[0]), form.leave(vectors[:, 0].reshape(Q.shape))
+    rng = np.random.default_rng(seed)
+    start = [tangent(Q, rng.standard_normal(Q.shape)).ravel() for _ in range(4)]
+    solve = _on_columns(form.preconditioner(Q, euclidean), Q.shape)
+    found = []
+    for M in (None, solve):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that few digits are asked for
+            values, vectors = lobpcg(
+                _on_columns(hessian, Q.shape), np.stack(start, axis=1), M=M,
+                largest=False, tol=RESIDUAL * form.scale, maxiter=iterations,
+            )  # fmt: skip
+        found.append((float(values[0]), vectors[:, 0].reshape(Q.shape)))
+    least, direction = min(found, key=lambda pair: pair[0])
+    return least, form.leave(direction)
+
+
+def _on_columns(function, shape):
+    """A map of matrices of this shape as an operator on columns."""
+
+    def apply(columns):
+        stack = columns.T.reshape(-1, *shape)
+        return np.stack([function(Z).ravel() for Z in stack], axis=1)
+
+    size = shape[0] * shape[1]
+    return LinearOperator(
+        (size, size), lambda z: apply(z[:, None])[:, 0], matmat=apply, dtype=float
+    )

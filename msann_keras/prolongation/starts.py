@@ -1,0 +1,168 @@
+"""Where a search for P begins (section 3.3.2): starts by name, and several for `auto`.
+
+All have orthonormal columns. For s between 0 and 1 those from spectra are often exact
+saddles, which `pushed` leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from msann_keras.graphs import dense
+from msann_keras.prolongation.closed_forms import box, closed_form
+from msann_keras.prolongation.matching import minimal_matching
+from msann_keras.prolongation.objective import Objective, Term, polar, tangent
+
+#: Starts that need nothing but the objective and a seed.
+STARTS = ("matching", "spectral", "greedy", "identity", "random", "pair")
+
+
+def start(
+    name: str, objective: Objective, *, seed: int = 0, smaller=None
+) -> np.ndarray:
+    """A start by name.
+
+    Args:
+        name: "matching", m* of (3.2) for the Laplacians as a 0/1 matrix; "spectral",
+            the same between eigenvectors, U2 m* U1^T; "greedy", between eigenvectors
+            of T, with signs that suit L (`greedy`); "identity", [I; 0]; "random";
+            "pair", each coarse node a stretch of fine ones; "interpolated", from the
+            optimum between `smaller` graphs of the same kind.
+        objective: E.
+        seed: Of "random".
+        smaller: For "interpolated": an array `(m2, m1)`.
+
+    Returns:
+        P `(n2, n1)`, P^T P = I.
+
+    Raises:
+        ValueError: An unknown name; "interpolated" without `smaller`, or where the
+            graphs are no lattices whose sides shrink alike to the sizes of `smaller`.
+
+    Example:
+
+    >>> import networkx as nx
+    >>> E = Objective(nx.path_graph(2), nx.path_graph(4), s=0.5)
+    >>> start("matching", E)
+    array([[0., 0.],
+           [1., 0.],
+           [0., 0.],
+           [0., 1.]])
+    """
+    if name == "interpolated":
+        return interpolated(objective, smaller)
+    if name not in STARTS:
+        raise ValueError(
+            f"`start` must be an array, 'interpolated', or one of {STARTS}. "
+            f"Received: start={name!r}"
+        )
+    if name == "matching":
+        return _matched(objective.diffusion)[0]
+    if name == "spectral":
+        m, U1, U2 = _matched(objective.diffusion)
+        return U2 @ m @ U1.T
+    if name == "greedy":
+        return greedy(objective, objective.active[-1])
+    if name == "identity":
+        return np.eye(*objective.shape)
+    if name == "random":
+        draw = np.random.default_rng(seed).standard_normal(objective.shape)
+        return polar(draw)
+    return box(objective.shape[1], objective.shape[0]).matrix()
+
+
+def several(objective: Objective, seed: int) -> Iterator[np.ndarray]:
+    """Good and varied starts without end: greedy ones of both terms, then random ones.
+
+    Where one minimum has the least E, one of the first two often leads to it.
+    """
+    rng = np.random.default_rng(seed)
+    for term in objective.active[::-1]:
+        yield pushed(greedy(objective, term), rng)
+    while True:
+        yield polar(rng.standard_normal(objective.shape))
+
+
+def pushed(P, rng: np.random.Generator, size: float = 1e-3) -> np.ndarray:
+    """P moved at random, by `size` in every column: off a saddle, or a symmetry."""
+    step = tangent(P, rng.standard_normal(P.shape))
+    return polar(P + size * step / np.sqrt(P.shape[0]))
+
+
+def greedy(objective: Objective, term: Term) -> np.ndarray:
+    """U2 M diag(sigma) U1^T of one term's spectra, its signs chosen for the other.
+
+    For the one term every choice of signs is optimal; the other one is a quadratic
+    form in them, which is lowered one sign at a time.
+    """
+    (x1, U1), (x2, U2) = (np.linalg.eigh(_array(X)) for X in (term.X1, term.X2))
+    root = np.sqrt(term.scale)
+    U2 = U2[:, minimal_matching(x1 / root, x2 * root)]
+    others = [x for x in objective.active if x is not term]
+    if not others:
+        return U2 @ U1.T
+    coupling = sum(
+        other.weight * (U2.T @ (other.X2 @ U2)) * (U1.T @ (other.X1 @ U1))
+        for other in others
+    )
+    np.fill_diagonal(coupling, 0)
+    signs = np.ones(U1.shape[1])
+    for j in reversed(range(len(signs))):  # the smoothest, largest ones first
+        signs[j] = 1 if coupling[j, j + 1 :] @ signs[j + 1 :] >= 0 else -1
+    for _ in range(100):
+        wrong = np.flatnonzero(signs * (coupling @ signs) < 0)
+        if not len(wrong):
+            break
+        for j in wrong:
+            signs[j] *= -1 if signs[j] * (coupling[j] @ signs) < 0 else 1
+    return U2 * signs @ U1.T
+
+
+def interpolated(objective: Objective, smaller) -> np.ndarray:
+    """H2 P H1^T of a smaller P, H linear interpolation (`closed_forms.hat`).
+
+    What `smaller` says nothing about, the fine vibrations, is as in the pair matrix.
+
+    Args:
+        objective: E, between two paths, rings, grids or tori.
+        smaller: Array `(m2, m1)`, for example the optimum between graphs of half the
+            sides.
+
+    Raises:
+        ValueError: As for `start`.
+    """
+    if smaller is None:
+        raise ValueError(
+            "start='interpolated' needs `smaller`, the optimum between two smaller "
+            "graphs of the same kind. Received: smaller=None"
+        )
+    smaller = np.asarray(smaller, dtype=float)
+    sides = []
+    for known, size in zip(objective.lattices[::-1], smaller.shape[:2], strict=False):
+        shape, periodic = known or ((1,), False)
+        ratio = (size / np.prod(shape)) ** (1 / len(shape))
+        less = tuple(max(1, round(side * ratio)) for side in shape)
+        if smaller.ndim != 2 or np.prod(less) != size or size > np.prod(shape):
+            raise ValueError(
+                "start='interpolated' needs paths, rings, grids or tori whose sides "
+                "shrink alike to the nodes of `smaller`. Received: `smaller` of shape "
+                f"{smaller.shape} for n2, n1 = {objective.shape}"
+            )
+        sides.append(closed_form("hat", less, shape, periodic=periodic).matrix())
+    fine, coarse = sides
+    pairs = box(objective.shape[1], objective.shape[0]).matrix()
+    return polar(fine @ smaller @ coarse.T + 1e-3 * pairs)
+
+
+def _matched(term):
+    """m* of a term's spectra as a matrix, and both eigenbases."""
+    (x1, U1), (x2, U2) = (np.linalg.eigh(_array(X)) for X in (term.X1, term.X2))
+    m = np.zeros((len(x2), len(x1)))
+    m[minimal_matching(x1, x2), np.arange(len(x1))] = 1
+    return m, U1, U2
+
+
+def _array(X) -> np.ndarray:
+    return X if isinstance(X, np.ndarray) else dense(X, "eigenvectors")

@@ -34,10 +34,12 @@ def test_pictures_are_made(tmp_path):
         assert min(plt.imread(file).shape[:2]) > 500
 
 
-@pytest.mark.parametrize("method", ["trust region", "wen-yin", "slsqp"])
-def test_curves_fall_to_the_best_known(method):
+@pytest.mark.parametrize(
+    ("method", "seconds"), [("trust region", 1.0), ("wen-yin", 1.0), ("slsqp", 20.0)]
+)
+def test_curves_fall_to_the_best_known(method, seconds):
     pair = nx.path_graph(4), nx.path_graph(8)
-    times, values = curve(pair, method, seconds=1.0)
+    times, values = curve(pair, method, seconds=seconds)
     assert len(times) == len(values) > 5
     assert (np.diff(times) >= 0).all()
     assert (np.diff(values) <= 0).all()

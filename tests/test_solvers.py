@@ -22,9 +22,18 @@ WITHIN = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in SOLVERS if name != "nelder-mead"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "trust-constr"))
+        for name in SOLVERS
+        if name != "nelder-mead"
+    ],
+)
 def test_reaches_the_best_known(name):
-    found = optimal_prolongation(*PATHS, s=0.5, method=name, seconds=2.0)
+    # Steepest descent goes on for ever; on a busy machine others take their time.
+    seconds = 4.0 if "steepest" in name else 30.0
+    found = optimal_prolongation(*PATHS, s=0.5, method=name, seconds=seconds)
     np.testing.assert_allclose(found.P.T @ found.P, np.eye(4), atol=1e-12)
     E = Objective(*PATHS, s=0.5)
     assert found.value == pytest.approx(E(found.P), rel=1e-12)

@@ -23,6 +23,7 @@ from msann_keras.prolongation.families import (
     random_orthogonal,
     shuffled,
     square_grid,
+    torus,
 )
 from msann_keras.prolongation.hierarchy import Hierarchy
 from msann_keras.prolongation.optimize import optimal_prolongation
@@ -59,4 +60,5 @@ __all__ = [
     "schedules",
     "shuffled",
     "square_grid",
+    "torus",
 ]

@@ -14,7 +14,7 @@ from reference import composed, grid_matrix, pair_matrix
 from test_operators import dense, orthonormal
 
 import msann_keras as ms
-from msann_keras.prolongation.closed_forms import band, hat
+from msann_keras.prolongation.closed_forms import band, daubechies4, hat
 from msann_keras.prolongation.families import Shuffled, Topology, chain
 from msann_keras.prolongation.operators import Aggregation, Identity, Kronecker, Matrix
 
@@ -59,7 +59,12 @@ SPACES = {
     "cycle, cover": (ms.cycle(12, prolongation="cover"), 2),
     "cycle, hat": (ms.cycle(6, prolongation="hat"), 3),
     "grid, hat": (ms.grid(6, 5, prolongation="hat"), 3),
-    "grid, fold": (ms.grid(4, 3, 2, prolongation="fold"), 1),
+    "odd path, hat": (ms.path(13, prolongation="hat"), 4),
+    "odd cycle, box": (ms.cycle(11, prolongation="box"), 4),
+    "grid, fold": (ms.grid(4, 3, 2, prolongation="fold"), 3),
+    "torus": (ms.torus(6, 5), 4),
+    "torus, hat": (ms.torus(6, 5, prolongation="hat"), 5),
+    "torus, cover": (ms.torus(4, 3, 2, prolongation="cover"), 3),
     "shuffled": (ms.shuffled(ms.path(9), seed=1), 2),
     "redraw": (ms.shuffled(ms.grid(4, 3), seed=2, redraw=True), 3),
     "shuffled dense": (ms.shuffled(ms.random_orthogonal(7, seed=3), seed=4), 2),
@@ -529,7 +534,7 @@ def test_refuses_to_shuffle_what_is_no_topology(base):
         ms.shuffled(base, seed=0)
 
 
-@pytest.mark.parametrize("config", [{"kind": "Torus", "size": 4}, {"size": 4}])
+@pytest.mark.parametrize("config", [{"kind": "Klein", "size": 4}, {"size": 4}])
 def test_refuses_an_unknown_kind(config):
     message = f"`kind` must be one of .*'Path'.*kind={config.get('kind')!r}"
     with pytest.raises(ValueError, match=message):
@@ -574,6 +579,46 @@ def test_band_composites_are_bands():
     close(c.composites[2].matrix(), band(7, 28, periodic=True).matrix(), atol=1e-12)
 
 
+@given(
+    st.lists(st.integers(2, 24), min_size=1, max_size=2),
+    st.sampled_from(["pair", "box", "hat", "band"]),
+    st.booleans(),
+)
+def test_smooth_families_keep_constants_through_odd_sizes(shape, family, periodic):
+    """On every level P P^T 1 = 1 for the composite: what coarsened data need."""
+    make = ms.torus if periodic else ms.grid
+    c = chain(make(*shape, prolongation=family), min(4, make(*shape).max_depth))
+    ones = np.ones(c.sizes[0])
+    for P in c.composites:
+        matrix = dense(P)
+        close(matrix.T @ matrix, np.eye(matrix.shape[1]), atol=1e-12)
+        close(matrix @ (matrix.T @ ones), ones, atol=1e-10)
+
+
+@pytest.mark.parametrize("make", [ms.path, ms.cycle])
+@pytest.mark.parametrize("family", ["box", "hat"])
+def test_even_sizes_need_no_masses(make, family):
+    """A level is the same topology as a new one of its size, until one was odd."""
+    level, size = make(20, prolongation=family), 20
+    for _ in range(2):
+        _, level = level.coarsen()
+        size //= 2
+        assert level == make(size, prolongation=family)
+    _, level = level.coarsen()
+    assert level.size == 3
+    assert level != make(3, prolongation=family)
+    assert Topology.from_config(level.get_config()) == level
+
+
+def test_a_torus_is_rings_along_each_axis():
+    c = chain(ms.torus(4, 8, prolongation="daubechies4"), 2)
+    expected = daubechies4(4, 8).matrix()
+    close(dense(c.steps[0]), np.kron(np.eye(4), expected), atol=1e-12)
+    close(dense(c.steps[1]), np.kron(daubechies4(2, 4).matrix(), np.eye(4)), atol=1e-12)
+    assert c.topology != ms.grid(4, 8)
+    assert repr(ms.torus(4, 8)) == "Torus(shape=(4, 8))"
+
+
 @pytest.mark.parametrize(
     ("space", "text", "config"),
     [
@@ -603,8 +648,11 @@ def test_a_family_is_described_where_it_is_not_pairs(space, text, config):
         (ms.cycle(12, prolongation="cover"), 2),
         (ms.path(7, prolongation="fold"), 0),
         (ms.path(7, prolongation="hat"), 3),
-        # 8 x 6, 4 x 6, 4 x 3, 2 x 3: the longest axis does not halve.
-        (ms.grid(8, 6, prolongation="fold"), 3),
+        # 8 x 6, 4 x 6, 4 x 3, 2 x 3, 1 x 3: the other axis does not halve.
+        (ms.grid(8, 6, prolongation="fold"), 4),
+        (ms.grid(9, 8, prolongation="fold"), 3),
+        (ms.grid(9, 7, prolongation="fold"), 0),
+        (ms.torus(6, 10, prolongation="cover"), 2),
     ],
 )
 def test_a_family_that_needs_even_sizes_ends_with_them(space, deepest):
@@ -619,6 +667,8 @@ def test_a_family_that_needs_even_sizes_ends_with_them(space, deepest):
     [
         (lambda: ms.path(8, prolongation="cover"), "'fold', .*'pair'.*'cover'"),
         (lambda: ms.cycle(8, prolongation="fold"), "'cover', .*'pair'.*'fold'"),
+        (lambda: ms.torus(8, 8, prolongation="fold"), "'cover', .*'pair'.*'fold'"),
+        (lambda: ms.torus(8, 0), r"positive integers.*shape=\(8, 0\)"),
         (lambda: ms.grid(8, 8, prolongation=None), "`prolongation` must be.*None"),
     ],
 )

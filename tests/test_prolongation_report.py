@@ -8,8 +8,12 @@ import pytest
 from experiments.prolongation import __main__ as command
 from experiments.prolongation import figures, methods, report
 from experiments.prolongation.methods import curve
+from experiments.prolongation.nearest import nearest
 from experiments.prolongation.sheet import Panel, draw
+from msann_keras.graphs import grid_graph
+from msann_keras.prolongation.closed_forms import closed_form
 from msann_keras.prolongation.objective import Objective
+from msann_keras.prolongation.optimize import optimal_prolongation
 from msann_keras.prolongation.starts import start
 
 
@@ -30,7 +34,7 @@ def test_entries_are_whole_pixels_of_one_grey(tmp_path):
 
 def test_pictures_are_made(tmp_path):
     assert figures.figure1(tmp_path).stat().st_size > 1000
-    for file in figures.figure3(tmp_path):
+    for file in figures.figure3(tmp_path, largest=4):
         assert min(plt.imread(file).shape[:2]) > 500
 
 
@@ -98,3 +102,31 @@ def test_unknown_tasks_are_refused(capsys):
     with pytest.raises(SystemExit):
         command.main(["figure9"])
     assert "figure1" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- which optimum to draw
+
+
+@pytest.mark.parametrize("s", [0, 0.5, 1])
+@pytest.mark.parametrize("shape", [(2, 3), (4, 4), (5,)])
+def test_the_nearest_optimum_has_the_same_value(s, shape):
+    fine = tuple(2 * n for n in shape)
+    E = Objective(grid_graph(*shape), grid_graph(*fine), s=s)
+    box = closed_form("box", shape, fine).matrix()
+    found = optimal_prolongation(E.coarse, E.fine, s=s)
+    P = nearest(E, found.P, box)
+    np.testing.assert_allclose(P.T @ P, np.eye(P.shape[1]), atol=1e-10)
+    assert E(P) == pytest.approx(found.value, rel=1e-9, abs=1e-9)
+    assert np.vdot(P, box) >= np.vdot(found.P, box) - 1e-9
+    if s in (0, 1) and len(shape) == 2:  # eigenvalues repeat
+        assert np.vdot(P, box) > np.vdot(found.P, box) + 0.1
+
+
+def test_a_reference_that_is_optimal_is_found():
+    """On a ring at s = 0 the cover is a global optimum, of many."""
+    graphs = [grid_graph(n, periodic=True) for n in (8, 16)]
+    E, cover = Objective(*graphs, s=0), closed_form("cover", 8, 16, periodic=True)
+    found = optimal_prolongation(*graphs, s=0)
+    np.testing.assert_allclose(
+        nearest(E, found.P, cover.matrix()), cover.matrix(), atol=1e-9
+    )

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
 
+from experiments.prolongation.nearest import nearest
 from experiments.prolongation.sheet import Panel, draw
 from msann_keras.graphs import adjacency, box_product, cross_product, grid_graph
 from msann_keras.prolongation.closed_forms import closed_form
@@ -44,27 +45,38 @@ def figure1(folder: Path) -> Path:
 
 def figure2(folder: Path) -> Path:
     """Optimal P between grids, from fully diffuse to fully local (Figure 2)."""
-    coarse, fine = grid_graph(4, 4), grid_graph(8, 8)
-    panels = []
+    graphs = grid_graph(4, 4), grid_graph(8, 8)
+    pairs, fold = (
+        closed_form(name, (4, 4), (8, 8)).matrix() for name in ("box", "fold")
+    )
+    panels = [Panel(pairs, "for comparison:\nbox")]
     for s in (0, 0.01, 0.1, 0.25, 0.5, 0.75, 1):
-        found = optimal_prolongation(coarse, fine, s=s)
-        panels.append(Panel(found.P, f"s = {s:g}\n{_described(found)}"))
+        found = optimal_prolongation(*graphs, s=s)
+        P = nearest(Objective(*graphs, s=s), found.P, pairs if s else fold)
+        panels.append(Panel(P, f"s = {s:g}\n{_described(found)}"))
     file = folder / "figure2.png"
-    title = "Optimal P, grid 4x4 to 8x8, alpha = 1, beta = 1/4: |entries|, 0 to 1"
+    title = (
+        "Optimal P, grid 4x4 to 8x8, alpha = 1, beta = 1/4: |entries|, 0 to 1. Of P "
+        "with the same E, one near to box (s = 0: to fold)"
+    )
     draw([panels], file, title, height=512)
     return file
 
 
-def figure3(folder: Path) -> list[Path]:
+def figure3(folder: Path, largest: int = 16) -> list[Path]:
     """Closed forms beside what optimisers find, at growing sizes (Figure 3)."""
+    sides = [n for n in (2, 4, 8, 16) if n <= largest]
     names = ["box", "hat", "band", "decimation", "daubechies4", "cover"]
-    cycles = [_row(names, (n,), periodic=True) for n in (2, 4, 8, 16)]
+    cycles = [_row(names, (n,), periodic=True) for n in sides]
     names = ["box", "hat", "band", "decimation", "fold"]
-    grids = [_row(names, (n, n), periodic=False) for n in (2, 4, 8)]
+    grids = [_row(names, (n, n), periodic=False) for n in sides]
     files = [folder / "figure3-cycles.png", folder / "figure3-grids.png"]
-    note = "closed forms (beta = n1/n2), then global optima. |entries|, 0 to 1"
-    draw(cycles, files[0], f"Cycles: {note}", height=192)
-    draw(grids, files[1], f"Grids: {note}", height=256)
+    note = (
+        "closed forms (beta = n1/n2), then global optima; of P with the same E, one "
+        "near to box (s = 0: to {}). |entries|, 0 to 1"
+    )
+    draw(cycles, files[0], f"Cycles: {note.format('cover')}", height=192)
+    draw(grids, files[1], f"Grids: {note.format('fold')}", height=256)
     return files
 
 
@@ -82,9 +94,11 @@ def _row(names, shape, periodic):
     r = np.prod(shape) / np.prod(double)
     for s, beta in ((1, r), (1, r**2), (0, r)):
         found = optimal_prolongation(*graphs, s=s, beta=beta)
+        like = panels[names.index("box" if s else names[-1])].matrix
+        P = nearest(Objective(*graphs, s=s, beta=beta), found.P, like)
         note = f"\nbeta = {beta:.4g}" if s else "\n(no beta)"
         caption = f"optimum, s = {s}{note}\n{_described(found)}"
-        panels.append(Panel(found.P, caption))
+        panels.append(Panel(P, caption))
     return panels
 
 

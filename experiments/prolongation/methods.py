@@ -22,7 +22,7 @@ PROBLEMS = {
     "grid 3x3 → 6x6": ((3, 3), (6, 6)),
 }
 #: Seconds that one run may take.
-BOUND = 4.0
+BOUND = 2.5
 
 
 class Watched(Objective):

@@ -22,6 +22,7 @@ no part of what a training step costs that one could notice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from scipy.fft import dct
@@ -35,7 +36,7 @@ from msann_keras.prolongation.operators import (
 )
 
 
-def box(coarse: int, fine: int) -> Prolongation:
+def box(coarse: int, fine: int, *, masses=None) -> Prolongation:
     """Piecewise constants, the Haar scaling function: W (W^T W)^(-1/2).
 
     W holds the overlaps of fine and coarse cells. For n2 = 2 n1 this is the pair
@@ -46,6 +47,8 @@ def box(coarse: int, fine: int) -> Prolongation:
     Args:
         coarse: n1.
         fine: n2 >= n1.
+        masses: Array `(n2,)` that P should reproduce, P P^T m = m, in the place of
+            ones: in a chain, what the finest level's ones are at the fine nodes.
 
     Returns:
         P of shape `(n2, n1)`.
@@ -63,14 +66,18 @@ def box(coarse: int, fine: int) -> Prolongation:
     """
     _check(coarse, fine)
     if fine % coarse == 0:
-        return Aggregation(np.arange(fine) * coarse // fine)
+        labels = np.arange(fine) * coarse // fine
+        if masses is None:
+            return Aggregation(labels)
+        totals = np.bincount(labels, np.square(masses))
+        return Aggregation(labels, masses / np.sqrt(totals[labels]))
     # In units of 1/(n1 n2), so that every overlap is a whole number.
     i, j = np.arange(fine)[:, None], np.arange(coarse)
     ends = np.minimum((i + 1) * coarse, (j + 1) * fine)
-    return _polar(np.maximum(0, ends - np.maximum(i * coarse, j * fine)))
+    return _polar(np.maximum(0, ends - np.maximum(i * coarse, j * fine)), masses)
 
 
-def hat(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
+def hat(coarse: int, fine: int, *, periodic: bool = False, masses=None) -> Matrix:
     """Linear interpolation between cell centres, orthonormalised by its polar factor.
 
     It is multigrid's usual interpolation, and the linear spline of Battle and Lemarie
@@ -81,6 +88,7 @@ def hat(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
         coarse: n1.
         fine: n2 >= n1.
         periodic: Cycles rather than paths.
+        masses: As for `box`.
 
     Returns:
         P of shape `(n2, n1)`, dense.
@@ -105,7 +113,7 @@ def hat(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
     rows = np.arange(fine)
     np.add.at(W, (rows, left % coarse), 1 - (place - left))
     np.add.at(W, (rows, (left + 1) % coarse), place - left)
-    return _polar(W)
+    return _polar(W, masses)
 
 
 def band(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
@@ -260,14 +268,16 @@ PATHS = {"box": box, "hat": hat, "band": band, "decimation": decimation, "fold":
 #: Families between cycles, and so between tori.
 CYCLES = {
     "box": box,
-    "hat": lambda coarse, fine: hat(coarse, fine, periodic=True),
-    "band": lambda coarse, fine: band(coarse, fine, periodic=True),
+    "hat": partial(hat, periodic=True),
+    "band": partial(band, periodic=True),
     "decimation": decimation,
     "daubechies4": daubechies4,
     "cover": cover,
 }
 #: Families that need n1 to divide n2.
 DIVIDING = {"daubechies4", "cover", "fold"}
+#: Families that can be told what to reproduce.
+WITH_MASSES = {"box", "hat"}
 
 
 def closed_form(
@@ -322,8 +332,13 @@ def check_name(name: str, families) -> None:
         )
 
 
-def _polar(W) -> Matrix:
-    """The matrix with orthonormal columns that is nearest to W."""
+def _polar(W, masses) -> Matrix:
+    """The matrix with orthonormal columns that is nearest to W, of rows times masses.
+
+    Rows of W have one sum, so that masses times W is theirs to reproduce.
+    """
+    if masses is not None:
+        W = W * np.asarray(masses)[:, None]
     left, _, right = np.linalg.svd(W, full_matrices=False)
     return Matrix(left @ right)
 

@@ -21,6 +21,7 @@ from msann_keras.prolongation.lattices import (
     grid,
     path,
     square_grid,
+    torus,
 )
 from msann_keras.prolongation.operators import (
     Aggregation,
@@ -62,6 +63,7 @@ __all__ = [
     "resolve",
     "shuffled",
     "square_grid",
+    "torus",
 ]
 
 

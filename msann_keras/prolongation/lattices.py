@@ -1,9 +1,10 @@
-"""Paths, rings and grids: topologies that halve, by pairs or by a closed form."""
+"""Paths, rings, grids and tori: topologies that halve, by pairs or by a closed form."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from msann_keras.prolongation.closed_forms import (
     CYCLES,
     DIVIDING,
     PATHS,
+    WITH_MASSES,
     check_name,
     closed_form,
 )
@@ -34,7 +36,8 @@ class Path(Topology):
     so that from every level to level 0 the weights of an aggregate are equal.
 
     Another `prolongation` is one of `closed_forms.PATHS`, between n and n/2 nodes,
-    rounded up.
+    rounded up. `box` and `hat` reproduce on every level what the ones of level 0 are
+    there, so that they keep constants through odd sizes too.
     """
 
     size: int
@@ -42,6 +45,8 @@ class Path(Topology):
     end: float = field(default=1.0, repr=False)
     #: The family of P: "pair", or a name of `closed_forms`.
     prolongation: str = field(default="pair", repr=False)
+    #: Nodes of the level whose ones are to be reproduced; `None` for this one.
+    finest: int | None = field(default=None, repr=False)
 
     periodic: ClassVar[bool] = False
 
@@ -56,8 +61,15 @@ class Path(Topology):
 
     def coarsen(self):
         """P of the family, and the path of ceil(n/2) nodes."""
-        P, end = _halving(self.size, self.end, self.prolongation, self.periodic)
-        return P, type(self)(half(self.size), end, self.prolongation)
+        finest = self.finest or self.size
+        if self.prolongation == "pair":
+            P, end = _pairs(self.size, self.end)
+            return P, type(self)(half(self.size), end)
+        P = _halving(finest, self.size, self.prolongation, self.periodic)
+        even = finest == self.size and self.size % 2 == 0
+        if even or self.prolongation not in WITH_MASSES:
+            finest = None  # ones have become equal numbers, or are not asked for
+        return P, type(self)(half(self.size), 1.0, self.prolongation, finest)
 
     def __repr__(self):
         return f"{type(self).__name__}(size={self.size}{_named(self.prolongation)})"
@@ -88,10 +100,14 @@ class Grid(Topology):
     ends: tuple[float, ...] = field(default=(), repr=False)
     #: As `Path.prolongation`.
     prolongation: str = field(default="pair", repr=False)
+    #: As `Path.finest`, of each axis.
+    finest: tuple[int, ...] = field(default=(), repr=False)
+
+    periodic: ClassVar[bool] = False
 
     def __post_init__(self):
         check_sizes("shape", *self.shape)
-        _check_family(self.prolongation, periodic=False)
+        _check_family(self.prolongation, self.periodic)
 
     @property
     def size(self):
@@ -100,30 +116,50 @@ class Grid(Topology):
 
     @property
     def max_depth(self):
-        """Each axis ends at one node, or all where the longest does not halve."""
-        if self.prolongation not in DIVIDING:
-            return sum(_depth(side, self.prolongation) for side in self.shape)
-        sides, depth = sorted(self.shape), 0
-        while sides[-1] % 2 == 0:
-            sides[-1] //= 2
-            sides.sort()
-            depth += 1
-        return depth
+        """Each axis ends at one node, or at an odd side if the family needs even ones.
+
+        It is 0 where no side is even: take another family, or `given`.
+        """
+        return sum(_depth(side, self.prolongation) for side in self.shape)
 
     def coarsen(self):
-        """P along the longest axis, and the grid with that axis halved."""
-        axis = self.shape.index(max(self.shape))
-        factors = [Identity(side) for side in self.shape]
-        halved, ends = list(self.shape), list(self.ends or [1.0] * len(self.shape))
-        factors[axis], ends[axis] = _halving(
-            halved[axis], ends[axis], self.prolongation, periodic=False
+        """P along the longest axis that halves, and the grid with that axis halved."""
+        axis = max(
+            (axis for axis, side in enumerate(self.shape)
+             if _depth(side, self.prolongation)),
+            key=lambda axis: self.shape[axis],
+        )  # fmt: skip
+        as_line = (Cycle if self.periodic else Path)(
+            self.shape[axis],
+            self.ends[axis] if self.ends else 1.0,
+            self.prolongation,
+            self.finest[axis] if self.finest else None,
         )
-        halved[axis] = half(halved[axis])
-        ends = () if set(ends) == {1.0} else tuple(ends)
-        return Kronecker(*factors), Grid(tuple(halved), ends, self.prolongation)
+        P, line = as_line.coarsen()
+        factors = [Identity(side) for side in self.shape]
+        shape, ends = list(self.shape), list(self.ends or [1.0] * len(self.shape))
+        finest = list(self.finest or self.shape)
+        factors[axis], shape[axis], ends[axis] = P, line.size, line.end
+        finest[axis] = line.finest or line.size
+        return Kronecker(*factors), type(self)(
+            tuple(shape),
+            () if set(ends) == {1.0} else tuple(ends),
+            self.prolongation,
+            () if finest == shape else tuple(finest),
+        )
 
     def __repr__(self):
-        return f"Grid(shape={self.shape}{_named(self.prolongation)})"
+        return f"{type(self).__name__}(shape={self.shape}{_named(self.prolongation)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Torus(Grid):
+    """Rings along each axis; its pairs are those of the grid.
+
+    Another `prolongation` is one of `closed_forms.CYCLES`.
+    """
+
+    periodic: ClassVar[bool] = True
 
 
 def path(size: int, *, prolongation: str = "pair") -> Path:
@@ -190,6 +226,24 @@ def grid(*shape: int, prolongation: str = "pair") -> Grid:
     return Grid(tuple(shape), prolongation=prolongation)
 
 
+def torus(*shape: int, prolongation: str = "pair") -> Torus:
+    """A torus: rings along any number of axes, nodes in row-major order.
+
+    Args:
+        shape: Nodes along each axis.
+        prolongation: "pair", or another family, as for `cycle`, along the axes.
+
+    Raises:
+        ValueError: Sides that are not positive integers, or an unknown family.
+
+    Example:
+
+    >>> torus(8, 8, prolongation="cover").coarsen()
+    (Kronecker(64 x 32), Torus(shape=(4, 8), prolongation='cover'))
+    """
+    return Torus(tuple(shape), prolongation=prolongation)
+
+
 def square_grid(size: int) -> Grid:
     """The grid of two axes, as square as `size` allows.
 
@@ -211,11 +265,22 @@ def _pairs(size: int, end: float) -> tuple[Aggregation, float]:
     return P, totals[-1] / 2
 
 
-def _halving(size, end, prolongation, periodic) -> tuple[Prolongation, float]:
-    """P of a family from half the nodes, and what the last of those stands for."""
-    if prolongation == "pair":
-        return _pairs(size, end)
-    return closed_form(prolongation, half(size), size, periodic=periodic), 1.0
+def _halving(finest: int, size: int, family: str, periodic: bool) -> Prolongation:
+    """P of a family from half of `size` nodes, in a chain from `finest` ones."""
+    if family in WITH_MASSES and size != finest:
+        make = (CYCLES if periodic else PATHS)[family]
+        masses = _masses(finest, size, family, periodic)
+        return make(half(size), size, masses=masses)
+    return closed_form(family, half(size), size, periodic=periodic)
+
+
+@lru_cache(maxsize=256)
+def _masses(finest, size, family, periodic):
+    """What the ones of `finest` nodes are at `size` nodes; `None` where still equal."""
+    masses, n = np.ones(finest), finest
+    while n != size:
+        masses, n = _halving(finest, n, family, periodic).restrict(masses), half(n)
+    return None if np.ptp(masses) < 1e-12 * masses.max() else masses
 
 
 def _depth(size: int, prolongation: str) -> int:

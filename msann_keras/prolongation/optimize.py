@@ -37,6 +37,8 @@ MOST_STARTS = {32: 60, 64: 20, 128: 2}
 AGREE = 3
 #: Ends whose E differ by less, relatively, count as one minimum.
 SAME = 1e-6
+#: Ends whose E differ by less are the same in all that a descent settles.
+AGAIN = 1e-9
 #: Part of E by which a minimum must be lower to be another one.
 DIFFERENT = 1e-10
 #: Part of E that the first descents leave; the best is then finished.
@@ -163,8 +165,6 @@ def optimal_prolongation(
                 fits = (most for n2, most in sizes if objective.shape[0] <= n2)
                 most_starts = next(fits, 1)
             found = _from_starts(form, several, most_starts, began + seconds)
-            if first is None:
-                found = _other_signs(form, found, began + seconds)
             found, least = _off_saddles(form, found, seed, began + seconds)
     (diffusion, locality), gradient = objective.terms_and_gradient(found.P)
     return OptimalProlongation(
@@ -228,7 +228,7 @@ def _given(objective, start, smaller, seed):
 
 
 def _from_starts(form, several, most, stop) -> Minimum:
-    """The best local minimum of up to `most` starts."""
+    """The best local minimum of up to `most` starts, and of other signs there."""
     ends, iterations = [], 0
     for P in several:
         left = stop - time.perf_counter()
@@ -236,8 +236,11 @@ def _from_starts(form, several, most, stop) -> Minimum:
             break
         ends.append(minimise(form, P, decrease=ROUGH, seconds=left))
         iterations += ends[-1].iterations
-    best = min(ends, key=lambda end: end.value)
-    return best._replace(iterations=iterations)
+    best = min(ends, key=lambda end: end.value)._replace(iterations=iterations)
+    spread = max(end.value for end in ends) - best.value
+    # Independent starts that agree to so many digits leave no doubt about signs.
+    doubt = spread > AGAIN * abs(best.value)
+    return _other_signs(form, best, stop) if doubt else best
 
 
 def _settled(ends):

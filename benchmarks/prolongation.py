@@ -2,8 +2,9 @@
 
 Every row is a median of runs with different seeds in this one process; ratios compare
 CPU seconds of the same run, on which other work on the machine tells less. Use one
-thread (`OPENBLAS_NUM_THREADS=1`). Nothing is kept between runs: each one checks its graphs, finds
-distances and eigenvectors, searches, and computes the least Hessian eigenvalue.
+thread (`OPENBLAS_NUM_THREADS=1`). Nothing is kept between runs: each one checks its
+graphs, finds distances and eigenvectors, searches, and computes the least Hessian
+eigenvalue.
 
     python -m benchmarks.prolongation [--slow]
 
@@ -107,8 +108,9 @@ def ours(problem: Problem, **options) -> tuple[float, list[float]]:
         cpu.append(time.process_time() - busy)
         found.append(best)
     seconds, values = statistics.median(cpu), [best.value for best in found]
+    wall = statistics.median(walls)
     print(
-        f"{problem.name:22} {problem.s:4} {statistics.median(walls):9.4f} {seconds:9.4f} "
+        f"{problem.name:22} {problem.s:4} {wall:9.4f} {seconds:9.4f} "
         f"{max(values):22.9f} {max(values) / min(values) - 1:8.0e}  "
         f"{'certified' if all(best.certified for best in found) else ''}",
         flush=True,
@@ -138,9 +140,7 @@ def main(arguments: list[str] | None = None) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(f"  at most {peak:.2f} GiB of memory so far")
 
-    print(
-        "\npymanopt's trust regions with autograd, CPU seconds from the first starts:"
-    )
+    print("\npymanopt's trust regions with autograd, CPU seconds from each start:")
     for problem, runs in zip(PROBLEMS, RUNS[: 1 + slow], strict=False):
         times, ends = with_pymanopt(problem, runs)
         seconds, E = statistics.median(times), min(ends)

@@ -59,7 +59,7 @@ def least_eigenvalue(
 
 
 def _dense(form, Q, euclidean):
-    """The Riemannian Hessian on `Q.ravel()`, and 2 `form.scale` on normal directions."""
+    """The Riemannian Hessian on `Q.ravel()`; 2 `form.scale` on normal directions."""
     (n2, n1), every = Q.shape, np.eye(Q.size)
     curvature = np.kron(np.eye(n2), symmetric(Q.T @ euclidean))
     # Half of Q (Q^T Z) and of Q (Q^T Z)^T, as matrices on Z.ravel().

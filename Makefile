@@ -114,7 +114,7 @@ benchmark-clock-quick: install ## The same for one task and one seed
 	$(RUN) -m benchmarks.clock --quick
 
 benchmark-prolongation: install ## Seconds to an optimal P, beside pymanopt at equal E
-	$(RUN) -m benchmarks.prolongation
+	OPENBLAS_NUM_THREADS=1 $(RUN) -m benchmarks.prolongation
 
 clean: ## Remove .venv, caches, runs and figures
 	rm -rf $(VENV) runs figures build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -40,12 +40,7 @@ def least_eigenvalue(
     euclidean = form.gradient(Q)
     hessian = form.hessian(Q, euclidean)
     if Q.size <= DENSE:
-        lift = 2 * form.scale  # of normal directions, out of the way
-        H = np.empty((Q.size, Q.size))
-        for row, Z in zip(H, np.eye(Q.size).reshape(-1, *Q.shape), strict=True):
-            inside = tangent(Q, Z)
-            row[:] = (hessian(inside) + lift * (Z - inside)).ravel()
-        values, vectors = eigh(symmetric(H), subset_by_index=[0, 0])
+        values, vectors = eigh(_dense(form, Q, euclidean), subset_by_index=[0, 0])
         return float(values[0]), form.leave(vectors[:, 0].reshape(Q.shape))
     rng = np.random.default_rng(seed)
     start = [tangent(Q, rng.standard_normal(Q.shape)).ravel() for _ in range(4)]
@@ -61,6 +56,19 @@ def least_eigenvalue(
         found.append((float(values[0]), vectors[:, 0].reshape(Q.shape)))
     least, direction = min(found, key=lambda pair: pair[0])
     return least, form.leave(direction)
+
+
+def _dense(form, Q, euclidean):
+    """The Riemannian Hessian on `Q.ravel()`; 2 `form.scale` on normal directions."""
+    (n2, n1), every = Q.shape, np.eye(Q.size)
+    curvature = np.kron(np.eye(n2), symmetric(Q.T @ euclidean))
+    # Half of Q (Q^T Z) and of Q (Q^T Z)^T, as matrices on Z.ravel().
+    straight = np.kron(Q @ Q.T, np.eye(n1))
+    crossed = np.einsum("il,kj->ijkl", Q, Q).reshape(Q.size, Q.size)
+    normal = (straight + crossed) / 2
+    inside = every - normal
+    H = inside @ (form.matrix() - curvature) @ inside + 2 * form.scale * normal
+    return symmetric(H)
 
 
 def _on_columns(function, shape):

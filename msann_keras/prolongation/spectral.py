@@ -79,6 +79,12 @@ class SpectralForm:
         crossed = np.matmul(Q, self._coarse).reshape(-1, Q.shape[1])
         return self.plain * Q - self._fine @ crossed
 
+    def matrix(self) -> np.ndarray:
+        """The Euclidean Hessian on `Q.ravel()`, dense `(n1 n2, n1 n2)`."""
+        fine = np.hsplit(self._fine, len(self._coarse))
+        crossed = sum(map(np.kron, fine, self._coarse))
+        return np.diag(self.plain.ravel()) - crossed
+
     def hessian(self, Q, gradient):
         """The Riemannian Hessian at Q, as a function of tangent vectors.
 

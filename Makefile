@@ -30,7 +30,7 @@ $(INSTALLED): setup.cfg pyproject.toml
 	@touch $@
 
 test: install ## Run the tests and doctests, without the slow ones
-	$(RUN) -m pytest -q
+	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile
 
 test-slow: install ## Run the slow tests
 	$(RUN) -m pytest -q -m slow

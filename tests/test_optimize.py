@@ -186,9 +186,10 @@ def ends(*values):
 @pytest.mark.parametrize(
     ("values", "enough"),
     [
-        ([5.0] * 2, False),
-        ([5.0] * 3, True),
-        ([5.0, 5.0, 5.0 + 1e-9], True),  # the same minimum
+        ([5.0], False),
+        ([5.0, 5.0], True),
+        ([5.0, 5.0 + 1e-7], False),
+        ([5.0, 5.0 + 1e-7, 5.0], True),  # the same minimum, three times
         ([5.0, 5.0, 5.1], False),
         ([5.0] * 10 + [5.1] * 6, False),  # 2 * 15 / 12 = 2.5
         ([5.0] * 10 + [5.1] * 7, True),  # 2 * 16 / 13 < 2.5

@@ -75,7 +75,29 @@ def test_several_are_different_and_seeded():
     for i, P in enumerate(take):
         close(P.T @ P, np.eye(4), atol=1e-12)
         assert all(np.abs(P - Q).max() > 1e-3 for Q in take[:i])
-    assert E(take[0]) == pytest.approx(E(starts.greedy(E, E.locality)), rel=1e-3)
+    assert E(take[0]) == pytest.approx(E(starts.joint(E, E.locality)), rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [8, 16, 128])
+def test_joint_starts_are_below_greedy_ones(n):
+    """On paths by so much that little is left to descend."""
+    E = Objective(*path(n), s=0.5)
+    assert E(starts.joint(E, E.locality)) < E(starts.greedy(E, E.locality))
+
+
+def test_a_joint_start_is_close_to_the_best_known():
+    E = Objective(*path(16), s=0.5)
+    start = E(starts.joint(E, E.locality))
+    assert start == pytest.approx(8289.915529626, rel=1e-6)
+    assert start > 8289.915529626
+
+
+def test_with_one_term_joint_is_the_global_optimum():
+    pair = random_graph(4, 1), random_graph(7, 2)
+    for s in (0, 1):
+        E = Objective(*pair, s=s)
+        best = optimal_prolongation(*pair, s=s).value
+        assert E(starts.joint(E, E.active[0])) == pytest.approx(best, abs=1e-9)
 
 
 # ------------------------------------------------------------------ interpolated starts

@@ -33,7 +33,7 @@ CURVATURE = 1e-7
 SMALL = 256
 #: Most starts, by the nodes of the fine graph; one for larger ones.
 MOST_STARTS = {32: 60, 64: 20, 128: 2}
-#: So many starts that all end in one minimum are enough.
+#: So many starts that all end in one minimum are enough; two, if they agree to `AGAIN`.
 AGREE = 3
 #: Ends whose E differ by less, relatively, count as one minimum.
 SAME = 1e-6
@@ -108,8 +108,8 @@ def optimal_prolongation(
         start: An array `(n2, n1)`, or a name of `starts.start`, in the place of
             several starts; pushed a little if it is a saddle.
         smaller: For start="interpolated": the optimum between two smaller graphs.
-        most_starts: Of the trust region. It ends before when three have ended in one
-            minimum and none in another, or else when the number of minima seen makes
+        most_starts: Of the trust region. It ends before when two or three have ended
+            in one minimum and none in another, or when the number of minima seen makes
             further ones unlikely. 60, 20 or 2 for up to 32, 64 or 128 fine nodes, one
             beyond, by default.
         seed: Of the random starts and of what leaves saddles.
@@ -252,7 +252,8 @@ def _settled(ends):
     values = np.sort([end.value for end in ends])
     seen = 1 + int(np.sum(np.diff(values) > SAME * np.abs(values[1:])))
     if seen == 1:
-        return len(ends) >= AGREE
+        again = len(ends) > 1 and np.ptp(values) <= AGAIN * abs(values[0])
+        return again or len(ends) >= AGREE
     left = len(ends) - seen - 2
     return left > 0 and seen * (len(ends) - 1) < (seen + 0.5) * left
 

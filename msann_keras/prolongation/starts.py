@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from msann_keras.graphs import dense
 from msann_keras.prolongation.closed_forms import box, closed_form
@@ -18,7 +19,7 @@ from msann_keras.prolongation.objective import Objective, Term, polar, tangent
 #: Nodes of the fine graph up to which the diffusion term has a greedy start.
 SMALL = 64
 #: Starts that need nothing but the objective and a seed.
-STARTS = ("matching", "spectral", "greedy", "identity", "random", "pair")
+STARTS = ("matching", "spectral", "greedy", "joint", "identity", "random", "pair")
 
 
 def start(
@@ -29,7 +30,8 @@ def start(
     Args:
         name: "matching", m* of (3.2) for the Laplacians as a 0/1 matrix; "spectral",
             the same between eigenvectors, U2 m* U1^T; "greedy", between eigenvectors
-            of T, with signs that suit L (`greedy`); "identity", [I; 0]; "random";
+            of T, with signs that suit L (`greedy`); "joint", matched for both terms
+            (`joint`); "identity", [I; 0]; "random";
             "pair", each coarse node a stretch of fine ones; "interpolated", from the
             optimum between `smaller` graphs of the same kind.
         objective: E.
@@ -67,6 +69,8 @@ def start(
         return U2 @ m @ U1.T
     if name == "greedy":
         return greedy(objective, objective.active[-1])
+    if name == "joint":
+        return joint(objective, objective.active[-1])
     if name == "identity":
         return np.eye(*objective.shape)
     if name == "random":
@@ -76,14 +80,16 @@ def start(
 
 
 def several(objective: Objective, seed: int) -> Iterator[np.ndarray]:
-    """Good and varied starts without end: greedy ones, then random ones.
+    """Good and varied starts without end: from spectra, then random ones.
 
     On small graphs, where L counts for much, there is one that suits L first too.
     """
     rng = np.random.default_rng(seed)
     small = objective.shape[0] <= SMALL
-    for term in objective.active[::-1][: 2 if small else 1]:
-        yield pushed(greedy(objective, term), rng)
+    # On large graphs E would take long to fall to where a push began.
+    yield pushed(joint(objective, objective.active[-1]), rng, 1e-3 if small else 1e-7)
+    if small:
+        yield pushed(greedy(objective, objective.active[0]), rng)
     while True:
         yield polar(rng.standard_normal(objective.shape))
 
@@ -102,7 +108,30 @@ def greedy(objective: Objective, term: Term) -> np.ndarray:
     """
     (x1, U1), (x2, U2) = (np.linalg.eigh(_array(X)) for X in (term.X1, term.X2))
     root = np.sqrt(term.scale)
-    U2 = U2[:, minimal_matching(x1 / root, x2 * root)]
+    return _signed(objective, term, U1, U2[:, minimal_matching(x1 / root, x2 * root)])
+
+
+def joint(objective: Objective, term: Term) -> np.ndarray:
+    """As `greedy`, but between eigenvectors that are matched for all terms.
+
+    Between one term's eigenvectors E has a part for each pair of them, which an
+    assignment minimises, and a part that couples pairs, for which signs are chosen. On
+    paths, where L and T nearly commute, the first is nearly all.
+    """
+    U1, U2 = (np.linalg.eigh(_array(X))[1] for X in (term.X1, term.X2))
+    cost = np.zeros(objective.shape)
+    for x in objective.active:
+        X1, X2 = U1.T @ (x.X1 @ U1), U2.T @ (x.X2 @ U2)
+        squares = np.add.outer(
+            x.scale * np.sum(X2**2, axis=1), np.sum(X1**2, axis=0) / x.scale
+        )
+        cost += x.weight * (squares - 2 * np.outer(np.diag(X2), np.diag(X1)))
+    rows, columns = linear_sum_assignment(cost)
+    return _signed(objective, term, U1[:, columns], U2[:, rows])
+
+
+def _signed(objective, term, U1, U2):
+    """U2 diag(sigma) U1^T, its signs chosen for the other terms."""
     others = [x for x in objective.active if x is not term]
     if not others:
         return U2 @ U1.T

@@ -26,7 +26,7 @@ BOUND = 2.5
 
 
 class Watched(Objective):
-    """An `Objective` that notes when it was asked for E, and at which P."""
+    """An `Objective` that notes the CPU time at which it was asked for E, and P."""
 
     def __init__(self, *graphs, **options):
         super().__init__(*graphs, **options)
@@ -34,12 +34,12 @@ class Watched(Objective):
 
     def __call__(self, P):
         """E(P)."""
-        self.visits.append((time.perf_counter(), P.copy()))
+        self.visits.append((time.process_time(), P.copy()))
         return super().__call__(P)
 
 
 def curve(pair, method: str, seconds: float = BOUND) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds, and the least E until then, of one method from one random start.
+    """CPU seconds, and the least E until then, of one method from one random start.
 
     What is not on the manifold is projected to it, outside the clock.
 
@@ -51,7 +51,7 @@ def curve(pair, method: str, seconds: float = BOUND) -> tuple[np.ndarray, np.nda
     if method == "trust region":
         times, values = _of_trust_region(pair, start)
     else:
-        began = time.perf_counter()
+        began = time.process_time()
         SOLVERS[method](objective, start, 1e-9, 10**6, seconds)
         times = [when - began for when, _ in objective.visits]
         values = [objective(polar(P)) for _, P in list(objective.visits)]
@@ -59,7 +59,7 @@ def curve(pair, method: str, seconds: float = BOUND) -> tuple[np.ndarray, np.nda
 
 
 def draw(file: Path, seconds: float = BOUND) -> None:
-    """E - E_best against seconds, log-log, a panel for each problem."""
+    """E - E_best against CPU seconds, log-log, a panel for each problem."""
     figure, axes = plt.subplots(1, len(PROBLEMS), figsize=(11, 4.6), sharey=True)
     colours = plt.get_cmap("tab10").colors
     for ax, (title, shapes) in zip(axes, PROBLEMS.items(), strict=True):
@@ -75,7 +75,7 @@ def draw(file: Path, seconds: float = BOUND) -> None:
                 linewidth=2.4 if ours else 1.2, zorder=3 if ours else 2,
                 linestyle="--" if method.endswith("(qr)") else "-",
             )  # fmt: skip
-        ax.set(xlabel="seconds", title=f"{title}, s = 0.5, E_best = {best:.6f}")
+        ax.set(xlabel="CPU seconds", title=f"{title}, s = 0.5, E_best = {best:.6f}")
         ax.grid(alpha=0.3)
     axes[0].set_ylabel("E - E_best, until then")
     figure.tight_layout()
@@ -92,10 +92,10 @@ def _of_trust_region(pair, start):
     """It is run anew with more and more iterations, each run by its own clock."""
     form, times, values = SpectralForm(Objective(*pair, s=0.5)), [], []
     for iterations in range(200):
-        began = time.perf_counter()
+        began = time.process_time()
         SpectralForm(Objective(*pair, s=0.5))  # eigenvectors are part of it
         found = minimise(form, start, max_iterations=iterations)
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
         values.append(found.value)
         if found.reason != "iterations":
             break

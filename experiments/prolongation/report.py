@@ -146,7 +146,7 @@ def methods() -> str:
         "pymanopt's have our hand-written gradient and Hessian. `auto` is searching on "
         "the cycle too, where it would have a certified assignment. SciPy's methods "
         "and Nelder-Mead work on all entries of P, with P^T P = I as a constraint or "
-        "penalty.\n\n![E - E_best against seconds](prolongation-methods.png)",
+        "penalty.\n\n![E - E_best against CPU seconds](prolongation-methods.png)",
         ["method", *problems],
         rows,
     )

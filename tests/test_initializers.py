@@ -248,7 +248,7 @@ def test_refuses_another_rank(shape):
         ("torus", "`{}_topology` must be a topology or one of .*'torus'"),
         (ms.path(5), "`{}_topology` must have as many nodes .* {}.*with 5 nodes"),
         (4, "`{}_topology` must be a topology, such as .*=4"),
-        ({"kind": "Torus"}, "`kind` must be one of .*'Torus'"),
+        ({"kind": "Klein"}, "`kind` must be one of .*'Klein'"),
     ],
 )
 def test_refuses_topology(end, size, topology, message):

@@ -254,7 +254,7 @@ def test_refuses_depth(value):
         ("torus", "must be a topology or one of .*'torus'"),
         (ms.path(5), "must have as many nodes .* 4.*with 5 nodes"),
         (4, "must be a topology, such as .*=4"),
-        ({"kind": "Torus"}, "`kind` must be one of .*'Torus'"),
+        ({"kind": "Klein"}, "`kind` must be one of .*'Klein'"),
     ],
 )
 def test_refuses_topology(end, topology, message):

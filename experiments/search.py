@@ -153,7 +153,7 @@ def picture(config: Config, runs: list[tuple[Scheme, RunFile]], path: Path) -> P
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axis = pyplot.subplots(figsize=(6, 4.6), layout="constrained")
     markers = {
@@ -185,7 +185,11 @@ def picture(config: Config, runs: list[tuple[Scheme, RunFile]], path: Path) -> P
         xscale="log",
         yscale="log",
     )
-    axis.grid(which="both", color="0.9", linewidth=0.6)
+    for line in (axis.xaxis, axis.yaxis):
+        line.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        line.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:,.7g}"))
+        line.set_minor_formatter(ticker.NullFormatter())
+    axis.grid(which="major", color="0.9", linewidth=0.6)
     if axis.collections:
         axis.legend(title="numbers: L", fontsize=8, title_fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)

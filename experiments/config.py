@@ -107,6 +107,8 @@ class Scheme(_Checked):
             raise ValueError(
                 f"`schedule: {self.schedule}` needs `depth` >= 1 and has no `gamma`"
             )
+        if self.coarsen_data and not self.depth:
+            raise ValueError("`coarsen_data` needs `depth` >= 1")
         if self.schedule == "simultaneous" and self.coarsen_data:
             raise ValueError("`schedule: simultaneous` needs the fine gradient")
         return self

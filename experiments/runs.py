@@ -81,6 +81,8 @@ def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
             values |= {"gamma": scheme.gamma, "variant": config.variant}
     if not scheme.depth and scheme.start_depth:
         values |= {"start_depth": scheme.start_depth, "topology": config.topology}
+    if values.get("topology") == "shuffled":  # it may be drawn anew at every use
+        values["variant"] = config.variant
     if scheme.until:
         values["until"] = scheme.until
     if scheme.depth and not scheme.coarsen_data:

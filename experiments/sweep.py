@@ -19,7 +19,7 @@ from rich.progress import (
 
 from experiments.config import Config, ConfigError
 from experiments.jobs import Job, jobs
-from experiments.queue import GRACE, Queue
+from experiments.queue import Queue
 from experiments.runs import find_run, folders, load_or_skip, save_run, write_run
 
 #: Compiled programs that a worker keeps.
@@ -35,7 +35,6 @@ def sweep(
     command: str,
     console: Console,
     storage: str | None = None,
-    grace: float = GRACE,
 ) -> None:
     """Make the runs that are missing, and write them to a folder.
 
@@ -51,7 +50,6 @@ def sweep(
         console: Where to report.
         storage: Address of a database, to share the sweep with other machines; a file
             in `folder` by default.
-        grace: Seconds after which a silent worker on another machine counts as dead.
 
     Raises:
         ConfigError: Data or database cannot be had, or a run cannot be made or
@@ -72,14 +70,14 @@ def sweep(
     except OSError as error:
         raise ConfigError(f"`runs` cannot be written: {error}") from None
     address = storage or f"sqlite:///{folder / 'sweep.db'}"
-    queue = Queue(address, every, grace)
+    queue = Queue(address, every)
     for name, record in found.items():
         queue.add(name, record)
     queue.refill()
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
     threads = max(1, (os.cpu_count() or 1) // workers)
-    shared = (every, address, grace, folder, command, threads, messages)
+    shared = (every, address, folder, command, threads, messages)
     processes = [context.Process(target=work, args=shared) for _ in range(workers)]
     for process in processes:
         process.start()
@@ -110,7 +108,6 @@ def gather(queue: Queue, folder: Path, found: Container[str] = ()) -> None:
 def work(
     every: Sequence[Job],
     address: str,
-    grace: float,
     folder: Path,
     command: str,
     threads: int,
@@ -123,7 +120,7 @@ def work(
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     programs: dict = {}
     try:
-        queue = Queue(address, every, grace)
+        queue = Queue(address, every)
         while len(queue.finished()) < len(every):
             queue.refill()
             claim = queue.claim()
@@ -169,12 +166,8 @@ def _made(job, programs, folder, command, messages):
 
     def progress(evaluation):
         _live_with_parent()
-        spent = {
-            "cost": evaluation.cost,
-            "evaluations": evaluation.evaluations,
-            "seconds": evaluation.seconds,
-        }[job.config.budget_unit]
-        messages.put((str(job), f"MSE {evaluation.mse:.4f}", spent / job.config.budget))
+        share = getattr(evaluation, job.config.budget_unit) / job.config.budget
+        messages.put((str(job), f"MSE {evaluation.mse:.4f}", share))
 
     run = trainer.run(job.config, job.scheme, job.seed, progress)
     try:

@@ -364,6 +364,8 @@ def _shapes(n, neighbours, periodic):
 
 def dense(matrix, what: str) -> np.ndarray:
     """A sparse matrix or `Distances` as an array, if it is not too large."""
+    if isinstance(matrix, np.ndarray):
+        return matrix
     check_dense(what, *matrix.shape)
     return matrix.toarray()
 

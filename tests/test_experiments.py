@@ -117,6 +117,10 @@ def test_the_grid_is_the_papers():
             "schemes.0: .*`start_depth` is for `depth: 0`",
         ),
         (
+            {"schemes": [{"label": "a", "coarsen_data": True}]},
+            "`coarsen_data` needs `depth` >= 1",
+        ),
+        (
             {"schemes": [{"label": "a", "schedule": "nested"}]},
             "`schedule: nested` needs `depth` >= 1",
         ),

@@ -197,7 +197,9 @@ def assignment(objective: Objective) -> np.ndarray | None:
         if objective.s not in (0, 1):
             return None
         (term,) = objective.active
-        (x1, U1), (x2, U2) = (np.linalg.eigh(_array(X)) for X in (term.X1, term.X2))
+        (x1, U1), (x2, U2) = (
+            np.linalg.eigh(dense(X, "eigenvectors")) for X in (term.X1, term.X2)
+        )
         root = np.sqrt(term.scale)
         rows = minimal_matching(x1 / root, x2 * root)
         return U2[:, rows] @ U1.T
@@ -304,10 +306,6 @@ def _off_saddles(form, found, seed, stop):
         found = minimise(form, lower, seconds=stop - time.perf_counter())
         iterations += found.iterations
     return found._replace(iterations=iterations), least
-
-
-def _array(X) -> np.ndarray:
-    return X if isinstance(X, np.ndarray) else dense(X, "eigenvectors")
 
 
 def _joint_basis(graph, shape, periodic):

@@ -45,7 +45,12 @@ class SpectralForm:
     def __init__(self, objective: Objective):
         self.shape = objective.shape
         pairs = [
-            (2 * x.weight, x.scale, _array(x.X1), _array(x.X2))
+            (
+                2 * x.weight,
+                x.scale,
+                dense(x.X1, "eigenvectors"),
+                dense(x.X2, "eigenvectors"),
+            )
             for x in objective.active
         ]
         d1, self.V1 = np.linalg.eigh(sum(w / c * (X1 @ X1) for w, c, X1, _ in pairs))
@@ -104,7 +109,3 @@ class SpectralForm:
         least = max(FLOOR * median, 1e-9 * self.scale)
         weights = 1 / np.maximum(weights, least)
         return lambda Z: tangent(Q, weights * Z)
-
-
-def _array(X) -> np.ndarray:
-    return X if isinstance(X, np.ndarray) else dense(X, "eigenvectors")

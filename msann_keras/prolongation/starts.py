@@ -106,7 +106,9 @@ def greedy(objective: Objective, term: Term) -> np.ndarray:
     For the one term every choice of signs is optimal; the other one is a quadratic
     form in them, which is lowered one sign at a time.
     """
-    (x1, U1), (x2, U2) = (np.linalg.eigh(_array(X)) for X in (term.X1, term.X2))
+    (x1, U1), (x2, U2) = (
+        np.linalg.eigh(dense(X, "eigenvectors")) for X in (term.X1, term.X2)
+    )
     root = np.sqrt(term.scale)
     return _signed(objective, term, U1, U2[:, minimal_matching(x1 / root, x2 * root)])
 
@@ -118,7 +120,7 @@ def joint(objective: Objective, term: Term) -> np.ndarray:
     assignment minimises, and a part that couples pairs, for which signs are chosen. On
     paths, where L and T nearly commute, the first is nearly all.
     """
-    U1, U2 = (np.linalg.eigh(_array(X))[1] for X in (term.X1, term.X2))
+    U1, U2 = (np.linalg.eigh(dense(X, "eigenvectors"))[1] for X in (term.X1, term.X2))
     cost = np.zeros(objective.shape)
     for x in objective.active:
         X1, X2 = U1.T @ (x.X1 @ U1), U2.T @ (x.X2 @ U2)
@@ -190,11 +192,9 @@ def interpolated(objective: Objective, smaller) -> np.ndarray:
 
 def _matched(term):
     """m* of a term's spectra as a matrix, and both eigenbases."""
-    (x1, U1), (x2, U2) = (np.linalg.eigh(_array(X)) for X in (term.X1, term.X2))
+    (x1, U1), (x2, U2) = (
+        np.linalg.eigh(dense(X, "eigenvectors")) for X in (term.X1, term.X2)
+    )
     m = np.zeros((len(x2), len(x1)))
     m[minimal_matching(x1, x2), np.arange(len(x1))] = 1
     return m, U1, U2
-
-
-def _array(X) -> np.ndarray:
-    return X if isinstance(X, np.ndarray) else dense(X, "eigenvectors")

@@ -71,17 +71,18 @@ class Coarsening(NamedTuple):
     stem: keras.Model | None
     stem_layers: frozenset[str]
 
-    def network(self, level: int) -> keras.Model:
+    def network(self, level: int, dense: type = keras.layers.Dense) -> keras.Model:
         """M_l: the model with the sizes of `level`; its weights are not set.
 
-        Layers have the names of the fine model's.
+        Layers have the names of the fine model's; `dense` is the class of those with
+        weights.
         """
 
         def convert(layer):
             if isinstance(layer, MultilevelDense):
                 units = layer.output_chain.sizes[level]
                 config = shared_config(layer) | {"units": units}
-                return keras.layers.Dense.from_config(config)
+                return dense.from_config(config)
             if layer.name in self.stem_layers:
                 return keras.layers.Identity(name=layer.name)
             return type(layer).from_config(layer.get_config())

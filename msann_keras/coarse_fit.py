@@ -85,8 +85,12 @@ class CoarseFit:
         model, levels = self.cycles.model, self.chunk.levels
         inputs, targets, _ = levels[0]
         if model._compile_metrics is not None and not model._compile_metrics.built:
-            outputs = self.cycles.levels[0].network(
-                inputs[0][:1] if len(inputs) == 1 else [x[:1] for x in inputs]
+            one = [keras.KerasTensor((1, *x.shape[1:]), x.dtype) for x in inputs]
+            outputs = keras.tree.map_structure(
+                lambda x: tf.zeros(x.shape, x.dtype),
+                self.cycles.levels[0].network.compute_output_spec(
+                    one[0] if len(one) == 1 else one
+                ),
             )
             y = keras.tree.pack_sequence_as(outputs, [y[:1] for y in targets])
             model.compute_metrics(None, y, outputs)

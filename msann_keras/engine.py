@@ -239,13 +239,14 @@ class _Level:
 
     def __init__(self, cycles: Cycles, level: int):
         self.model, self.parts, self.level = cycles.model, cycles.coarsening, level
-        self.network = self.parts.network(level)
+        self.network = self.parts.network(level, _Borrower)
         self.network.compile(loss=self.model.loss, loss_weights=self.model.loss_weights)
-        layers = [self.network.get_layer(x.name) for x in self.parts.layers]
-        self.weights = [
-            v for x in layers for v in (x.kernel, *([x.bias] if x.use_bias else []))
+        self.borrowers = [self.network.get_layer(x.name) for x in self.parts.layers]
+        self.shapes = [
+            tuple(v.shape)
+            for x in self.parts.layers
+            for v in (x.kernels[level], *x.biases[level : level + 1])
         ]
-        self.shapes = [tuple(v.shape) for v in self.weights]
         self.optimizer = cycles.optimizer.levels[level]
         self.joined = level >= PACKED_FROM and _elementwise(self.optimizer)
         if self.joined:
@@ -329,8 +330,10 @@ class _Level:
         inputs, targets, sample_weight = data
         x = inputs[0] if len(inputs) == 1 else list(inputs)
         sample_weight = sample_weight[0] if sample_weight else None
-        values = zip(self.weights, weights, strict=True)
-        with keras.StatelessScope(values, collect_losses=True) as scope:
+        weights = iter(weights)
+        for layer in self.borrowers:
+            layer.lent = [next(weights) for _ in range(1 + layer.use_bias)]
+        with keras.StatelessScope(collect_losses=True) as scope:
             outputs = self.network(x, training=True)
             y = keras.tree.pack_sequence_as(outputs, list(targets))
             loss = self.network.compute_loss(x, y, outputs, sample_weight)
@@ -341,6 +344,24 @@ class _Level:
             self.model._loss_tracker.update_state(loss)
             self.model.compute_metrics(x, y, outputs, sample_weight)
         return loss
+
+
+class _Borrower(keras.layers.Dense):
+    """A dense layer without weights: each step lends it a kernel and a bias."""
+
+    def build(self, input_shape):
+        self.built = True
+
+    def call(self, inputs, training=None):
+        regularizers = (self.kernel_regularizer, self.bias_regularizer)
+        for weight, regularizer in zip(self.lent, regularizers, strict=False):
+            if regularizer is not None:
+                self.add_loss(regularizer(weight))
+        kernel, *bias = (keras.ops.cast(x, self.compute_dtype) for x in self.lent)
+        x = keras.ops.matmul(inputs, kernel)
+        for b in bias:
+            x = keras.ops.add(x, b)
+        return self.activation(x)
 
 
 def _elementwise(optimizer) -> bool:

@@ -203,7 +203,8 @@ def _chunk(parts, coarsening: Coarsening) -> Chunk:
     def averaged(array, chain, level):
         key = (id(array), chain.topology, level)
         if key not in made:
-            made[key] = coarse_data(array, chain, level)
+            fine = made.setdefault(id(array), tf.convert_to_tensor(array))
+            made[key] = coarse_data(fine, chain, level)
         return made[key]
 
     depth = coarsening.layers[0].depth

@@ -13,7 +13,7 @@ WAY_OPTION = $(if $(WAY),--way $(WAY))
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates results report \
-	table1 table2 table3 figure7 tables-quick search \
+	table1 table2 table3 figure5 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
 	benchmark-cost benchmark-scale benchmark-learning benchmark-prolongation clean
@@ -64,6 +64,10 @@ table2: install ## Two objects, Table 2 and Figure 5; WAY as for table1
 
 table3: install ## MNIST, Table 3 and Figure 6; WAY=paper, script or ours
 	$(RUN) -m experiments $(MNIST) $(WAY_OPTION) --figure figures/table3.png
+
+figure5: install ## Deeper and higher gamma at one k, over three seeds
+	$(RUN) -m experiments configs/figure5_one_object.yaml configs/figure5_two_objects.yaml \
+		--figure figures/figure5.png
 
 figure7: install ## The choice of P on MNIST; WAY=paper, script or ours
 	$(RUN) -m experiments configs/figure7_choice_of_p.yaml $(WAY_OPTION) \

@@ -231,6 +231,18 @@ def f_cycle(depth: int, smoothing_steps: Steps = 1) -> Schedule:
     return Schedule(tuple(f_visits))
 
 
+def sawtooth(depth: int, smoothing_steps: Steps = 1) -> Schedule:
+    """A V-cycle that trains on its way up only: no smoothing before the descent.
+
+    So the first cycle is nested iteration, and level 0 is visited once a cycle.
+
+    >>> sawtooth(depth=2, smoothing_steps=Growing(1, 2)).cycle
+    (Visit(level=2, steps=4), Visit(level=1, steps=2), Visit(level=0, steps=1))
+    """
+    steps = _steps_by_level(depth, smoothing_steps)
+    return Schedule(tuple(Visit(level, steps[level]) for level in range(depth, -1, -1)))
+
+
 def full_multigrid(
     depth: int,
     gamma: int = 1,

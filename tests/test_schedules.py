@@ -17,6 +17,7 @@ from msann_keras.schedules import (
     full_multigrid,
     gamma_cycle,
     plain,
+    sawtooth,
     simultaneous,
 )
 
@@ -121,6 +122,14 @@ def test_f_cycle_by_hand(depth, levels):
     assert f_cycle(depth).cycle == visits(levels)
     tripled = tuple(Visit(level, 3 * steps) for level, steps in visits(levels))
     assert f_cycle(depth, 3).cycle == tripled
+
+
+@pytest.mark.parametrize(("depth", "levels"), [(0, "0"), (3, "3 2 1 0")])
+def test_sawtooth_is_the_way_up_of_a_v_cycle(depth, levels):
+    assert sawtooth(depth).cycle == visits(levels)
+    steps = [5, 2, 3, 7][: depth + 1]
+    up = gamma_cycle(depth, 1, steps).cycle[-depth - 1 :]
+    assert sawtooth(depth, steps) == Schedule(up)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
@@ -239,14 +248,14 @@ def test_refuses_gamma(make, gamma):
         make(2, gamma)
 
 
-@pytest.mark.parametrize("make", [gamma_cycle, full_multigrid, f_cycle])
+@pytest.mark.parametrize("make", [gamma_cycle, full_multigrid, f_cycle, sawtooth])
 @pytest.mark.parametrize("depth", [-1, True, 2.0, None])
 def test_refuses_depth(make, depth):
     with pytest.raises(ValueError, match=f"`depth` must be.*depth={depth!r}"):
         make(depth)
 
 
-@pytest.mark.parametrize("make", [gamma_cycle, full_multigrid, f_cycle])
+@pytest.mark.parametrize("make", [gamma_cycle, full_multigrid, f_cycle, sawtooth])
 @pytest.mark.parametrize(
     "k", [0, -1, True, 1.5, None, "111", [1, 2], [1, 2, 3, 4], [1, 0, 1], [1, True, 1]]
 )

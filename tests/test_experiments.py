@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import msann_keras as ms
+from experiments import published
 from experiments.__main__ import main
 from experiments.config import ConfigError, load_config
 from experiments.jobs import jobs
@@ -86,6 +87,23 @@ def test_ways_replace_keys_and_their_tasks_are_merged(tmp_path):
     assert (b.task.validation, b.task.seed) == (5, 2019)
     with pytest.raises(ConfigError, match="config.yaml has: a, b. Received: way='c'"):
         load_config(path, "c")
+
+
+@pytest.mark.parametrize(
+    ("name", "paper"),
+    [
+        ("table1_one_object", published.ONE_OBJECT),
+        ("table2_two_objects", published.TWO_OBJECTS),
+        ("table3_mnist_path", published.MNIST_PATH),
+        ("table3_mnist_grid", published.MNIST_GRID),
+    ],
+)
+def test_configs_expect_what_the_report_says_the_paper_published(name, paper):
+    config = load_config(ROOT / f"configs/{name}.yaml")
+    assert set(config.published) == {"best", "worst", "default"}
+    for column, cell in config.published.items():
+        assert cell.final_mse == paper.final[column].value
+        assert (cell.cost_to_tenth or NOT_REACHED) == paper.tenth[column].value
 
 
 def test_the_grid_is_the_papers():

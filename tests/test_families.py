@@ -541,6 +541,15 @@ def test_refuses_an_unknown_kind(config):
         Topology.from_config(config)
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [({}, "missing.*'size'"), ({"size": 4, "length": 4}, "unexpected.*'length'")],
+)
+def test_refuses_fields_that_the_kind_does_not_have(fields, reason):
+    with pytest.raises(ValueError, match=f"not describe a Path: .*{reason}.*Received"):
+        Topology.from_config({"kind": "Path", **fields})
+
+
 def test_a_config_outlives_its_reading():
     config = {"kind": "Path", "size": 4}
     assert Topology.from_config(config) == Topology.from_config(config) == ms.path(4)

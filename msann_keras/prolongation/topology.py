@@ -63,6 +63,9 @@ class Topology(ABC):
     def from_config(config: dict[str, Any]) -> Topology:
         """The topology that `get_config` described.
 
+        Raises:
+            ValueError: An unknown kind, or fields that it does not have.
+
         >>> from msann_keras.prolongation import families
         >>> Topology.from_config({'kind': 'Grid', 'shape': [4, 4]})
         Grid(shape=(4, 4))
@@ -74,7 +77,12 @@ class Topology(ABC):
                 f"`kind` must be one of {sorted(Topology._kinds)}; a topology of your "
                 f"own must be imported before it is read. Received: kind={kind!r}"
             )
-        return Topology._kinds[kind].from_fields(**config)
+        try:
+            return Topology._kinds[kind].from_fields(**config)
+        except TypeError as error:  # a field is missing, unknown or of another type
+            raise ValueError(
+                f"This does not describe a {kind}: {error}. Received: {config}"
+            ) from error
 
     @classmethod
     def from_fields(cls, **values: Any) -> Topology:

@@ -15,12 +15,12 @@ So fit/plain is what the engine gives, plain/start what the start gives, and
 start/cycles what the cycles give. Every scheme is tuned with as many trials: at most
 fourteen, of which a trial that has used up the best one's seconds is cut off, and one
 that seems better is made on a second seed before it counts. For the first two they are
-seven rates of two optimizers; for the cycles four rates of Adam, and then, at those that
-were best for the first and for the last target, five more schedules. (The six are the
-pick of some forty that were tried on the same two seeds of four tasks.) `fit` trains
-exactly as `plain` does, so it takes over its optimizer and rate. The medians are over
-three other seeds. Seconds are of training: without evaluation, and without compiling,
-which stands in a column of its own.
+seven rates of two optimizers; for the cycles four rates of Adam, and then, at those
+that were best for the first and for the last target, five more schedules. (The six are
+the pick of some forty that were tried on the same two seeds of four tasks.) `fit`
+trains exactly as `plain` does, so it takes over its optimizer and rate. The medians are
+over three other seeds. Seconds are of training: without evaluation, and without
+compiling, which stands in a column of its own.
 """
 
 import argparse
@@ -359,10 +359,10 @@ def best_of(bench, trials, best=None):
     best = best or [(bench.limit, None)] * len(TARGETS)
     for trial in trials:
         limits = [seconds for seconds, _ in best]
-        seconds = np.zeros(len(TARGETS))
-        for seeds, seed in enumerate(TUNING_SEEDS, 1):
-            new = reached(bench.run(trial, seed, limits), bench.targets)
-            seconds += (np.array(new) - seconds) / seeds
+        runs = []
+        for seed in TUNING_SEEDS:
+            runs.append(reached(bench.run(trial, seed, limits), bench.targets))
+            seconds = np.mean(runs, axis=0)
             if not any(seconds < limits):
                 break
         else:

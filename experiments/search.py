@@ -45,7 +45,7 @@ def propose(trial: optuna.Trial) -> Scheme:
         values["smoothing_steps"] = 2 ** trial.suggest_int("log2 k", 0, 5)
         values["coarsen_data"] = trial.suggest_categorical("coarsened", [True, False])
         if values["coarsen_data"] and values["gamma"] == 1:
-            values["growth"] = trial.suggest_categorical("growth", [1.0, 2.0, 3.0])
+            values["growth"] = trial.suggest_categorical("growth", [1.0, 1.5, 2.0])
     return Scheme(label=f"trial {trial.number}", **values)
 
 

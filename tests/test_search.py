@@ -20,8 +20,8 @@ from experiments.search import in_words, kind, main, propose
         ),
         (
             {"L": 2, "optimizer": "tf1_rmsprop", "rate": 1e-3, "gamma": 1,
-             "log2 k": 1, "coarsened": True, "growth": 3.0},
-            "coarsened, gamma 1, L 2, k 2 x 3^l, tf1_rmsprop 0.001",
+             "log2 k": 1, "coarsened": True, "growth": 1.5},
+            "coarsened, gamma 1, L 2, k 2 x 1.5^l, tf1_rmsprop 0.001",
         ),
         (
             {"L": 6, "optimizer": "adam", "rate": 1e-3, "gamma": 3, "log2 k": 0,

@@ -204,7 +204,7 @@ class MultilevelDense(keras.layers.Layer):
         return outputs if self.activation is None else self.activation(outputs)
 
     def _at_level(self, inputs, level, frozen):
-        """`x Theta`, Theta and the bias, with `level` as the only variable."""
+        """`x Theta`, Theta where it is needed, and the bias; `level` alone trains."""
         inputs = ops.cast(inputs, self.compute_dtype)  # integers, for `restrict`
         if frozen is None:
             frozen = self.theta(without=level)
@@ -215,15 +215,21 @@ class MultilevelDense(keras.layers.Layer):
         P = self.input_chain.composites[level]
         Q = self.output_chain.composites[level]
         theta = ops.convert_to_tensor(self.kernels[level])
-        kernel = P.prolong(Q.prolong(theta, axis=1, xp=ops), axis=0, xp=ops)
-        kernel = _sum(frozen_kernel, kernel)
+        kernel = None
+        if level == 0 or self.kernel_regularizer is not None:
+            own = P.prolong(Q.prolong(theta, axis=1, xp=ops), axis=0, xp=ops)
+            kernel = _sum(frozen_kernel, own)
+        if level == 0:
+            outputs = ops.matmul(inputs, kernel)
+        else:
+            # The factors of x P theta Q^T are small, their product is a fine matrix.
+            own = ops.matmul(P.restrict(inputs, xp=ops), theta)
+            outputs = ops.matmul(inputs, frozen_kernel) + Q.prolong(own, xp=ops)
         bias = None
         if self.use_bias:
             own = ops.convert_to_tensor(self.biases[level])
             bias = _sum(frozen_bias, Q.prolong(own, xp=ops))
-        if level == 0:
-            return ops.matmul(inputs, kernel), kernel, bias
-        return _restricted_matmul(inputs, kernel, theta, P, Q), kernel, bias
+        return outputs, kernel, bias
 
     def compute_output_shape(self, input_shape):
         """The input's shape with `units` as its last axis."""
@@ -260,30 +266,6 @@ def at_level(variables, level: int) -> list:
     if level == EVERY_LEVEL:
         return list(variables)
     return [v for v in variables if getattr(v, "level", level) == level]
-
-
-def _restricted_matmul(x, kernel, theta, P, Q):
-    """`x @ kernel`, with the gradient of `x @ (P theta Q^T)` for `theta`.
-
-    The kernel holds P theta Q^T already. To let autodiff find that out would cost the
-    product a second time, or the whole fine gradient; (3.13) says it in one line:
-    dE/dtheta = Res(dE/dTheta) = P^T x^T delta Q = (x P)^T (delta Q).
-    First derivatives only: the gradient is not itself a function of theta.
-    """
-
-    @ops.custom_gradient
-    def product(x, kernel, theta):
-        def gradient(*upstream_args, upstream=None):
-            delta = upstream_args[0] if upstream is None else upstream
-            dx = ops.matmul(delta, ops.transpose(kernel))
-            rows = ops.reshape(P.restrict(x, xp=ops), (-1, P.shape[1]))
-            columns = ops.reshape(Q.restrict(delta, xp=ops), (-1, Q.shape[1]))
-            dtheta = ops.matmul(ops.transpose(rows), columns)
-            return dx, ops.zeros_like(kernel), dtheta
-
-        return ops.matmul(x, kernel), gradient
-
-    return product(x, ops.stop_gradient(kernel), theta)
 
 
 def _sum(a, b):

@@ -18,8 +18,8 @@ that seems better is made on a second seed before it counts. For the first two t
 seven rates of two optimizers; for the cycles four rates of Adam, and then, at those
 that were best for the first and for the last target, five more schedules. (The six are
 the pick of some forty that were tried on the same two seeds of four tasks.) `fit`
-trains exactly as `plain` does, so it takes over its optimizer and rate. The medians are
-over three other seeds. Seconds are of training: without evaluation, and without
+trains as `plain` does, but for the small last batch of each pass, so it takes over its
+optimizer and rate. The medians are over three other seeds. Seconds are of training: without evaluation, and without
 compiling, which stands in a column of its own.
 """
 

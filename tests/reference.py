@@ -12,7 +12,7 @@ import numpy as np
 
 
 def pair_matrix(n):
-    """Pairs (2j, 2j+1) -> j by 1/sqrt 2, an odd last node alone (facts 1, path P)."""
+    """Pairs (2j, 2j+1) -> j by 1/sqrt 2, an odd last node alone."""
     matrix = np.zeros((n, (n + 1) // 2))
     for node in range(n):
         alone = node == n - 1 and n % 2 == 1
@@ -21,7 +21,7 @@ def pair_matrix(n):
 
 
 def grid_matrix(rows, columns, axis):
-    """Pairs along one axis of a row-major grid, axis 0 down (facts 1, grid P)."""
+    """Pairs along one axis of a row-major grid, axis 0 down."""
     if axis == 0:
         return np.kron(pair_matrix(rows), np.eye(columns))
     return np.kron(np.eye(rows), pair_matrix(columns))
@@ -98,7 +98,7 @@ def loss_and_gradient(parameters, x, y):
 
 
 class TF1RMSProp:
-    """TensorFlow 1's RMSProp, one set of slots a level (facts 1, RMSProp)."""
+    """TensorFlow 1's RMSProp, one set of slots a level."""
 
     decay = 0.9
     epsilon = 1e-10
@@ -124,7 +124,7 @@ class TF1RMSProp:
 
 
 def script_batches(gamma, k, depth, level=0):
-    """Yield the level of each batch of a script cycle (facts 1, cycle)."""
+    """Yield the level of each batch of a script cycle."""
     yield from [level] * k
     if level < depth:
         for _ in range(gamma):
@@ -147,12 +147,12 @@ def _merge(batches):
 
 
 def script_warmup(depth):
-    """One batch a level, coarsest to finest (facts 1, before the first cycle)."""
+    """One batch a level, coarsest to finest."""
     return [(level, 1) for level in range(depth, -1, -1)]
 
 
 def script_visits(gamma, k, depth):
-    """One script cycle as (level, batches), runs of one level merged (facts 1)."""
+    """One script cycle as (level, batches), runs of one level merged."""
     return _merge(script_batches(gamma, k, depth))
 
 
@@ -182,7 +182,7 @@ def schedule(gamma, k, depth, cycles=None, variant="script"):
 def run(step, levels, batches, gamma, k, depth, cycles=None, budget=None, **options):
     """Log (C(t) of section 4.1 with this batch, level, loss before its update).
 
-    Before each batch, stop once C(t) > budget (facts 1, budget; anchors 10, cost).
+    Before each batch, stop once C(t) > budget, as the authors' script does.
     """
     if cycles is None and budget is None:
         raise ValueError("give cycles, budget or both")
@@ -200,7 +200,7 @@ def run(step, levels, batches, gamma, k, depth, cycles=None, budget=None, **opti
 
 
 def run_level_form(levels, prolongations, batches, learning_rate, **plan):
-    """Keep every theta^(l) (facts 2, level form); return the levels and the log."""
+    """Keep every theta^(l); return the levels and the log."""
     levels = [list(level) for level in levels]
     optimizer = TF1RMSProp(levels, learning_rate)
 
@@ -215,7 +215,7 @@ def run_level_form(levels, prolongations, batches, learning_rate, **plan):
 
 
 def run_correction_form(levels, prolongations, batches, learning_rate, **plan):
-    """Keep Theta alone (facts 2, correction form); return Theta and the log."""
+    """Keep Theta alone; return Theta and the log."""
     parameters = theta(levels, prolongations)
     optimizer = TF1RMSProp(levels, learning_rate)
 

@@ -26,7 +26,7 @@ def autoencoder(level):
 def test_shares_of_the_papers_network():
     parameters = [autoencoder(level) for level in range(7)]
     assert (parameters[0], parameters[6]) == (591_488, 170)
-    published = [1, 0.2507, 0.0630, 0.0159, 0.0041, 0.0011, 0.00029]  # facts, 1
+    published = [1, 0.2507, 0.0630, 0.0159, 0.0041, 0.0011, 0.00029]
     for share, expected in zip(shares(parameters), published, strict=True):
         digits = 5 if expected < 0.001 else 4
         assert round(share, digits) == expected

@@ -50,7 +50,7 @@ def test_the_papers_network_as_a_table(paper):
 
 
 def test_shares_of_the_papers_network(paper):
-    published = [1, 0.2507, 0.0630, 0.0159, 0.0041, 0.0011, 0.00029]  # facts, 1
+    published = [1, 0.2507, 0.0630, 0.0159, 0.0041, 0.0011, 0.00029]
     np.testing.assert_allclose(paper.shares, published, atol=5e-5)
     assert paper.shares[6] == pytest.approx(0.00029, abs=5e-6)
     assert paper.grid_complexity() == sum(paper.shares)

@@ -185,6 +185,24 @@ def test_training_at_a_level_freezes_the_others():
     ]
 
 
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_a_gradient_penalty_has_its_own_gradient(level):
+    layer = built(4, depth=2, activation="tanh")
+    x, kernel = tf.constant(X), layer.kernels[level].value
+
+    def gradient():
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                output = layer(x)
+            penalty = tf.reduce_sum(inner.gradient(output, x) ** 2)
+        return outer.gradient(penalty, kernel)
+
+    every = gradient()
+    with layer.training_at(level):
+        np.testing.assert_allclose(gradient(), every, rtol=1e-4, atol=1e-6)
+
+
 def test_training_at_ends_with_its_block():
     layer = built(4, depth=1)
     with pytest.raises(KeyError), layer.training_at(1):

@@ -64,7 +64,7 @@ def test_gradient_at_pairs(s):
 
 @pytest.mark.parametrize(("n", "negative"), [(2, 1), (4, 7), (8, 31), (16, 127)])
 def test_pairs_are_a_saddle_of_paths(n, negative):
-    """n^2/2 - 1 negative eigenvalues; the plan had said 31 at n = 16."""
+    """n^2/2 - 1 negative eigenvalues."""
     E = Objective(*path(n), s=1)
     least, _ = least_eigenvalue(SpectralForm(E), pairs(n))
     assert least < -0.1

@@ -181,7 +181,7 @@ def test_only_the_script_warms_up(depth):
     depth=st.integers(0, 5),
     k=st.integers(1, 128),
 )
-def test_counts_of_facts_and_the_reference(variant, gamma, depth, k):
+def test_counts_of_the_reference(variant, gamma, depth, k):
     schedule = gamma_cycle(depth, gamma, k, variant)
     extra = variant == "script"
     *finer, coarsest = counts(schedule)

@@ -19,8 +19,8 @@ class CycleSchedule(keras.callbacks.Callback):
 
     Adds to the logs, and so to the history: `level`, the last one trained; `cost`, C(t)
     of section 4.1 since the schedule began; `seconds`, the time that this `fit` has
-    spent in training steps, without validation and other callbacks. Callbacks that
-    write logs, such as `CSVLogger`, come after it.
+    spent in averaging data and in training steps, without validation and other
+    callbacks. Callbacks that write logs, such as `CSVLogger`, come after it.
 
     The schedule begins anew with every `fit`, unless `resume` is set: then it goes on
     at the batch where the model stands, also one that was saved and loaded.
@@ -119,15 +119,14 @@ class CycleSchedule(keras.callbacks.Callback):
         self.set_rates(self.model)
         self._placed = False
         self._shares = self.model.hierarchy.shares
-        self._seconds = 0.0
+        self._seconds = self.model.averaging_seconds
 
     def set_rates(self, model: MultilevelModel) -> None:
         """Give each level its learning rate; `fit` takes that back at its end."""
         factors = self.rate_factors
         if factors is None and self.coarsen_data:
             factors = model.hierarchy.glorot_ratios
-        if factors is not None:
-            unwrapped(model.optimizer).rate_factors = factors
+        unwrapped(model.optimizer).use_rates(factors)
 
     def schedule_for(self, depth: int) -> Schedule:
         """The schedule for a model of so many levels.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import keras
@@ -60,6 +61,7 @@ class CoarseFit:
         self.rng = np.random.default_rng(np.random.randint(2**31))
         self.cycles, self.schedule = cycles, schedule
         memory = MEMORY if memory is None else memory
+        began = time.perf_counter()
         if y is None:
             _refuse_batch_size(batch_size)
             drawn = int(cycles.batches(self._longest_call()).sum())
@@ -72,6 +74,8 @@ class CoarseFit:
             self.batch_size = min(batch_size or 32, self.source.rows)
         self.chunks = self.source.chunks()
         self.chunk, self.spent = next(self.chunks), 0.0
+        #: What averaging the first chunk took; later ones are made beside training.
+        self.seconds = time.perf_counter() - began
         self._shares = np.array(cycles.model.hierarchy.shares)
         cycle_cost = self.cost(schedule.cycle)
         samples = self.source.samples or self.source.rows

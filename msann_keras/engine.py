@@ -251,7 +251,8 @@ class _Level:
         self.joined = level >= PACKED_FROM and _elementwise(self.optimizer)
         if self.joined:
             size = sum(int(np.prod(shape)) for shape in self.shapes)
-            variable, self.optimizer = cycles.optimizer.pack(level, size)
+            dtype = self.parts.layers[0].kernels[level].dtype
+            variable, self.optimizer = cycles.optimizer.pack(level, size, dtype)
             self.variables = [variable]
         else:
             self.variables = [

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from msann_keras.coarse import Coarsening, coarse_data
+from msann_keras.coarse import Coarsening, averaging
 
 #: Data of all levels that may be on the device, unless the user says otherwise.
 MEMORY = 2**30
@@ -200,24 +200,18 @@ def _chunk(parts, coarsening: Coarsening) -> Chunk:
         inputs = keras.tree.flatten(coarsening.stem(inputs, training=False))
     made: dict[Any, Any] = {}  # an autoencoder's inputs and targets are made once
 
-    def averaged(array, chain, level):
-        key = (id(array), chain.topology, level)
+    def averages(array, chain):
+        key = (id(array), chain.topology)
         if key not in made:
             fine = made.setdefault(id(array), tf.convert_to_tensor(array))
-            made[key] = coarse_data(fine, chain, level)
+            made[key] = [fine, *averaging(chain)(fine)]
         return made[key]
 
-    depth = coarsening.layers[0].depth
-    weights = tuple(tf.convert_to_tensor(x) for x in weights)
-    levels = [
-        (
-            tuple(map(averaged, inputs, coarsening.inputs, repeat(level))),
-            tuple(map(averaged, targets, coarsening.outputs, repeat(level))),
-            weights,
-        )
-        for level in range(depth + 1)
-    ]
-    return Chunk(levels, rows)
+    # By level, where `averages` goes by array.
+    inputs = zip(*map(averages, inputs, coarsening.inputs), strict=True)
+    targets = zip(*map(averages, targets, coarsening.outputs), strict=True)
+    weights = repeat(tuple(tf.convert_to_tensor(x) for x in weights))
+    return Chunk(list(zip(inputs, targets, weights, strict=False)), rows)
 
 
 def _prepared_ahead(items: Iterator) -> Iterator:

@@ -138,6 +138,11 @@ class MultilevelModel(keras.Model):
         """All of them; within a training step those of the level that trains."""
         return at_level(super().trainable_weights, self._training_level)
 
+    @property
+    def trainable_variables(self):
+        """The same: custom training steps ask for either."""
+        return at_level(super().trainable_variables, self._training_level)
+
     def compile(
         self, optimizer="rmsprop", loss=None, loss_weights=None, *args, **kwargs
     ):
@@ -183,9 +188,7 @@ class MultilevelModel(keras.Model):
             _refuse_nan(argument, data)
         bound = _FIT.bind(self, x, y, *args, **kwargs).arguments
         options = {name: bound[name] for name in bound if name != "self"}
-        level, factors = self.level, None
-        if self.compiled:
-            factors = unwrapped(self.optimizer).rate_factors
+        level = self.level
         try:
             schedule = _coarse_schedule(options.get("callbacks"))
             if schedule is not None:
@@ -193,8 +196,8 @@ class MultilevelModel(keras.Model):
             return super().fit(**options)
         finally:
             self._level, self.visits, self._coarse_fit = level, None, None
-            if factors is not None:
-                unwrapped(self.optimizer).rate_factors = factors
+            if self.compiled:
+                unwrapped(self.optimizer).use_rates()
 
     def _fit_coarsened(self, callback, options):
         """`fit` for a `CycleSchedule` with `coarsen_data`."""
@@ -213,6 +216,11 @@ class MultilevelModel(keras.Model):
     def compile_seconds(self) -> float:
         """What tracing and compiling cycles on coarsened data has taken so far."""
         return sum(cycles.compile_seconds for cycles in self._cycles.values())
+
+    @property
+    def averaging_seconds(self) -> float:
+        """What averaging the data took before the first cycle of the present `fit`."""
+        return self._coarse_fit.seconds if self._coarse_fit else 0.0
 
     def make_train_function(self, force=False):
         """Forget the compiled steps if need be; each is traced when first used."""

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from msann_keras.initializers import check_integer
 from msann_keras.layers import at_level
 from msann_keras.schedules import EVERY_LEVEL
 
@@ -50,7 +51,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         depth: L; there are L + 1 copies.
         rate_factors: Learning rate of each level as a multiple of level 0's; all one
             by default.
-        packed: Sizes of packed levels, as `get_config` has them.
+        packed: Sizes and types of packed levels, as `get_config` has them.
 
     Attributes:
         levels: The copies, finest first.
@@ -58,8 +59,9 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         level: The level that variables of no level train with.
 
     Raises:
-        ValueError: `optimizer` is a `LossScaleOptimizer`, which belongs outside; or
-            `rate_factors` are not L + 1 positive numbers that begin with 1.
+        ValueError: `optimizer` is a `LossScaleOptimizer`, which belongs outside;
+            `depth` is no integer >= 0; or `rate_factors` are not L + 1 positive numbers
+            that begin with 1. In `build`: `use_ema` with weights of no level.
     """
 
     def __init__(
@@ -67,9 +69,10 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         optimizer,
         depth: int,
         rate_factors: Sequence[float] | None = None,
-        packed: dict[str, int] | None = None,
+        packed: dict[str, tuple[int, str]] | None = None,
         name: str = "multilevel_optimizer",
     ):
+        check_integer("depth", depth, least=0)
         super().__init__(learning_rate=0.0, name=name)
         optimizer = keras.optimizers.get(optimizer)
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
@@ -85,9 +88,9 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             for _ in range(depth + 1)
         ]
         self.packed: dict[str, keras.optimizers.Optimizer] = {}
-        self.rate_factors = rate_factors or (1.0,) * (depth + 1)
-        for level, size in (packed or {}).items():
-            self.pack(int(level), size)
+        self.rate_factors = (1.0,) * (depth + 1) if rate_factors is None else rate_factors
+        for level, (size, dtype) in (packed or {}).items():
+            self.pack(int(level), size, dtype)
         self._progress = {
             "position": self.add_variable((), dtype="int64", name="position"),
             "examples": self.add_variable((), dtype="int64", name="examples"),
@@ -100,6 +103,13 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         """Give each level's copy its slots."""
         if self.built:
             return
+        homeless = [v.path for v in variables if not hasattr(v, "level")]
+        if self.depth and homeless and self.levels[0].use_ema:
+            raise ValueError(
+                "`use_ema=True` needs a model whose every weight belongs to a level, "
+                "since each copy would average, and overwrite, those of ordinary layers. "
+                f"Received: {homeless}"
+            )
         for level, optimizer in enumerate(self.levels):
             optimizer.build(at_level(variables, level))
         super().build(variables)
@@ -110,10 +120,10 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         copies = [*self.levels, *self.packed.values()]
         return self._variables + [v for x in copies for v in x.variables]
 
-    def pack(self, level: int, size: int):
+    def pack(self, level: int, size: int, dtype: str | None = None):
         """The vector of `size` entries that a level is packed into, and its copy."""
         if str(level) not in self.packed:
-            dtype = keras.config.floatx()
+            dtype = dtype or keras.config.floatx()
             variable = keras.Variable(np.zeros(size, dtype), name=f"level_{level}")
             optimizer = self.levels[level]
             copy = type(optimizer).from_config(optimizer.get_config())
@@ -196,31 +206,49 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     @rate_factors.setter
     def rate_factors(self, factors):
-        factors = tuple(float(x) for x in factors)
-        if (
-            len(factors) != self.depth + 1
-            or factors[0] != 1
-            or not all(0 < x < float("inf") for x in factors)
-        ):
-            raise ValueError(
-                f"`rate_factors` must be {self.depth + 1} positive numbers, the first "
-                f"of them 1. Received: rate_factors={factors}"
-            )
-        self._rate_factors = factors
+        self._rate_factors = self._checked(factors)
+        self.use_rates()
+
+    def use_rates(self, factors: Sequence[float] | None = None) -> None:
+        """Train with other factors for a while, which are not saved.
+
+        Args:
+            factors: As `rate_factors`, which without any are in force again.
+        """
+        self._factors = self._rate_factors if factors is None else self._checked(factors)
         for level in range(self.depth + 1):
             self._set_rate(level)
 
+    def _checked(self, factors):
+        try:
+            values = tuple(float(x) for x in factors)
+        except (TypeError, ValueError):
+            values = ()
+        if (
+            len(values) != self.depth + 1
+            or values[0] != 1
+            or not all(0 < x < float("inf") for x in values)
+        ):
+            raise ValueError(
+                f"`rate_factors` must be {self.depth + 1} positive numbers, the first "
+                f"of them 1. Received: rate_factors={factors!r}"
+            )
+        return values
+
     def _set_rate(self, level):
         """Level 0's rate times the level's factor, for every copy of the level."""
-        factor, rate = self._rate_factors[level], self.levels[0]._learning_rate
+        factor, rate = self._factors[level], self.levels[0]._learning_rate
         copies = self.levels[level : level + 1] if level else []
         if str(level) in self.packed:
             copies = [*copies, self.packed[str(level)]]
         for copy in copies:
-            if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-                copy.learning_rate = rate if factor == 1 else Scaled(rate, factor)
-            else:
+            if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
                 copy.learning_rate = factor * self.levels[0].learning_rate
+                continue
+            if getattr(copy._learning_rate, "schedule", None) is not rate:
+                copy.learning_rate = Scaled(rate, factor)
+            # A variable, since compiled steps hold the object that they were traced with.
+            copy._learning_rate.factor.assign(factor)
 
     @property
     def loss_scale_factor(self):
@@ -259,8 +287,9 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             "depth": self.depth,
             "rate_factors": list(self._rate_factors),
             "packed": {
-                level: copy._trainable_variables[0].shape[0]
+                level: [vector.shape[0], vector.dtype]
                 for level, copy in self.packed.items()
+                for vector in copy._trainable_variables
             },
         }
 
@@ -273,7 +302,7 @@ class Scaled(keras.optimizers.schedules.LearningRateSchedule):
         is_config = isinstance(schedule, dict)
         deserialize = keras.saving.deserialize_keras_object
         self.schedule = deserialize(schedule) if is_config else schedule
-        self.factor = factor
+        self.factor = keras.Variable(factor, trainable=False, name="factor")
 
     def __call__(self, step):
         """The rate after so many steps."""
@@ -282,7 +311,7 @@ class Scaled(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self):
         """Everything that `from_config` needs."""
         schedule = keras.saving.serialize_keras_object(self.schedule)
-        return {"schedule": schedule, "factor": self.factor}
+        return {"schedule": schedule, "factor": float(self.factor)}
 
 
 def unwrapped(optimizer) -> MultilevelOptimizer:

@@ -84,6 +84,29 @@ def test_partial_batches_and_every_kind_of_fit_share_a_trace(options):
     assert sorted(model.record) == [0, 1]
 
 
+class ByTheGuide(ms.MultilevelModel):
+    """`train_step` as Keras's guide has it."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self._loss_tracker.update_state(loss)
+        return self.get_metrics_result()
+
+
+@pytest.mark.parametrize("options", [EAGER, GRAPH])
+def test_a_training_step_of_ones_own_trains_one_level_at_a_time(options):
+    ours = compiled(1, keras.optimizers.Adam(0.1), **options)
+    own = compiled(1, keras.optimizers.Adam(0.1), ByTheGuide, **options)
+    own.set_weights(ours.get_weights())
+    fit(ours), fit(own)
+    assert_equal(own.get_weights(), ours.get_weights())
+    assert own.progress == ours.progress
+
+
 # ------------------------------------------------------- at depth 0, a keras.Model
 
 

@@ -40,7 +40,7 @@ class Bench:
             v for v in self.variables if level in (EVERY, getattr(v, "level", level))
         ]
         self.optimizer.level = level
-        self.optimizer.apply([tf.fill(2, gradient)] * len(trained), trained)
+        self.optimizer.apply([tf.fill([2], gradient)] * len(trained), trained)
 
     def steps(self):
         return [int(copy.iterations) for copy in self.optimizer.levels]
@@ -174,12 +174,21 @@ def test_trains_under_mixed_float16():
 
 def test_averages_replace_the_levels_that_trained():
     """A level without a step has no average yet, and must stay as it is."""
-    bench = Bench(keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5), value=4)
-    bench.step(0)
-    bench.step(0)
-    assert bench.values() == [2, 2, 4]
-    bench.optimizer.finalize_variable_values(bench.variables)
-    assert bench.values() == [2.5, 2.5, 4]  # of 3 and 2
+    own = [variable_of(0, value=4.0), variable_of(1, value=4.0)]
+    averaging = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5)
+    optimizer = ms.MultilevelOptimizer(averaging, depth=1)
+    optimizer.build(own)
+    for _ in range(2):
+        optimizer.apply([tf.ones(2)], own[:1])
+    assert [float(v.numpy()[0]) for v in own] == [2, 4]
+    optimizer.finalize_variable_values(own)
+    assert [float(v.numpy()[0]) for v in own] == [2.5, 4]  # of 3 and 2
+
+
+def test_refuses_averages_of_weights_that_belong_to_no_level():
+    averaging = keras.optimizers.SGD(1.0, use_ema=True)
+    with pytest.raises(ValueError, match="every weight belongs to a level"):
+        Bench(averaging)
 
 
 # -------------------------------------------------------------- progress and state
@@ -268,7 +277,32 @@ def test_rate_factors_scale_a_schedule_of_rates():
     assert float(copy.levels[1].learning_rate) == 4
 
 
-@pytest.mark.parametrize("factors", [(1,), (2, 1), (1, 0), (1, -1), (1, float("inf"))])
+def test_a_compiled_step_follows_the_factors_of_a_schedule_of_rates():
+    bench = Bench(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 99)))
+    step = tf.function(lambda: bench.step(1))
+    step()
+    one = bench.values()[2]
+    bench.optimizer.use_rates((1, 100))
+    step()
+    assert bench.values()[2] < 50 * one
+    bench.optimizer.use_rates()
+    before = bench.values()[2]
+    step()
+    assert bench.values()[2] == pytest.approx(before + one, rel=1e-2)
+
+
+def test_factors_for_a_while_are_not_saved():
+    bench = Bench(keras.optimizers.SGD(1.0))
+    bench.optimizer.rate_factors = (1, 2)
+    bench.optimizer.use_rates((1, 4))
+    copy = keras.optimizers.deserialize(keras.optimizers.serialize(bench.optimizer))
+    assert [float(o.learning_rate) for o in bench.optimizer.levels] == [1, 4]
+    assert [float(o.learning_rate) for o in copy.levels] == [1, 2]
+    bench.optimizer.use_rates()
+    assert [float(o.learning_rate) for o in bench.optimizer.levels] == [1, 2]
+
+
+@pytest.mark.parametrize("factors", [2.0, [], (1,), (2, 1), (1, 0), (1, -1), (1, float("inf"))])
 def test_refuses_other_rate_factors(factors):
     optimizer = Bench("sgd").optimizer
     with pytest.raises(ValueError, match="must be 2 positive numbers, the first"):

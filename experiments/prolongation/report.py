@@ -58,9 +58,9 @@ DIFFERENCES = """## Where the computed facts differ from the text
   stride-2 shift-invariant P tie with it (table 1 and `make figure3`).
 - **3.3.1, the matching start.** That it beats others was not seen. On paths and grids
   most starts end at one E (table 2b), and on two of three paths a matching of both
-  terms' costs at once is one or two steps from it (`joint`); on random graphs no single start is best,
-  and `auto`, from several, still misses the lowest E that is known now and then
-  (table 3).
+  terms' costs at once is one or two steps from it (`joint`); on random graphs no single
+  start is best, and `auto`, from several, still misses the lowest E that is known now
+  and then (table 3).
   U2 M U1^T is often an exact saddle, where a method may stop.
 - **Figure 2.** Minimisers are never unique (signs, and rotations within eigenspaces),
   so optimised P differ from run to run, and look like noise; compare E. Our pictures

@@ -147,6 +147,11 @@ class CycleSchedule(keras.callbacks.Callback):
                 "Every level at once (EVERY_LEVEL) needs the fine gradient: data are "
                 "coarsened for one level. Received: coarsen_data=True"
             )
+        if self.coarsen_data and schedule.batches_at(0) == 0:
+            raise ValueError(
+                "On coarsened data a cycle must train level 0 too, which the loss in "
+                f"the logs is of. Received: cycle={schedule.cycle}"
+            )
         return schedule
 
     def _check_coarse(self):
@@ -239,19 +244,36 @@ class Evaluate(keras.callbacks.Callback):
         self.seconds = 0.0
 
     def on_train_begin(self, logs=None):
-        """Evaluate the untrained model."""
+        """Begin a new history."""
         self.history, self.seconds = [], 0.0
-        self._evaluate({"cost": 0.0, "seconds": 0.0}, 0)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Evaluate the model as training finds it."""
+        # Not when training begins, when the schedule has not found its place yet.
+        if not self.history:
+            self._evaluate({"cost": self.model.cost, "seconds": 0.0})
+            self.model.reset_metrics()  # also those that were built just now
 
     def on_train_batch_end(self, batch, logs=None):
         """Evaluate if it is time."""
+        if self.measure not in logs:
+            raise ValueError(
+                "`Evaluate` must come after a `CycleSchedule` in `callbacks`, which "
+                f"logs {self.measure!r}. Received: logs of {sorted(logs)}"
+            )
         if logs[self.measure] - getattr(self.history[-1], self.measure) >= self.every:
-            self._evaluate(logs, self.model.progress.examples)
+            self._evaluate(logs)
 
-    def _evaluate(self, logs, examples):
+    def _evaluate(self, logs):
         began = time.perf_counter()
+        # `model.evaluate` would begin the metrics of the running epoch anew.
+        metrics = [v for x in self.model.metrics for v in x.variables]
+        before = [keras.ops.convert_to_numpy(v).copy() for v in metrics]
         result = self.function(self.model)
+        for variable, value in zip(metrics, before, strict=True):
+            variable.assign(value)
         self.seconds += time.perf_counter() - began
+        examples = self.model.progress.examples
         self.history.append(Evaluation(logs["cost"], examples, logs["seconds"], result))
 
 

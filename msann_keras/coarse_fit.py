@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from msann_keras.engine import Cycles
 from msann_keras.feeding import MEMORY, Arrays, Batches
+from msann_keras.initializers import check_integer
 from msann_keras.schedules import Schedule
 
 
@@ -53,10 +54,14 @@ class CoarseFit:
                 "random within the compiled cycle."
             )
         split = options.pop("validation_split", 0.0)
-        if split:
+        if split and options.get("validation_data") is None:
+            _refuse_split_of_batches(split, y)
             x, y, sample_weight, held_out = _split(x, y, sample_weight, split)
-            options.setdefault("validation_data", held_out)
+            options["validation_data"] = held_out
         batch_size = options.pop("batch_size", None)
+        if batch_size is not None:
+            check_integer("batch_size", batch_size, least=1)
+            options.setdefault("validation_batch_size", batch_size)
         # Follows `keras.utils.set_random_seed`, as Keras's own shuffling does.
         self.rng = np.random.default_rng(np.random.randint(2**31))
         self.cycles, self.schedule = cycles, schedule
@@ -118,6 +123,14 @@ class CoarseFit:
         logs = self.cycles.run(visits, self.chunk, self.batch_size, self.rng)
         self.spent += self.cost(visits)
         return logs
+
+
+def _refuse_split_of_batches(split, y):
+    if y is None:
+        raise ValueError(
+            "`validation_split` is for arrays; give batches apart, as "
+            f"`validation_data`. Received: validation_split={split!r}"
+        )
 
 
 def _refuse_batch_size(batch_size):

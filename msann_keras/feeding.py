@@ -124,19 +124,27 @@ class Batches:
                 return
 
     def _collected(self):
-        left: list = []
+        left, made = [], 0
         for batch in self.stream:
             left.append(batch)
             while sum(len(b[0][0]) for b in left) >= self.rows:
-                joined = [
-                    tuple(np.concatenate(arrays) for arrays in zip(*part, strict=True))
-                    for part in zip(*left, strict=True)
-                ]
+                joined = _joined(left)
                 yield _chunk(
                     [tuple(a[: self.rows] for a in part) for part in joined],
                     self.coarsening,
                 )
                 left = [[tuple(a[self.rows :] for a in part) for part in joined]]
+                made += 1
+        if not made:  # fewer samples in all than a call draws
+            yield _chunk(_joined(left), self.coarsening)
+
+
+def _joined(batches) -> list[tuple[np.ndarray, ...]]:
+    """Batches one after another, part by part."""
+    return [
+        tuple(np.concatenate(arrays) for arrays in zip(*part, strict=True))
+        for part in zip(*batches, strict=True)
+    ]
 
 
 def _iterate(batches) -> Iterable:

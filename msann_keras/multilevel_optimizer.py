@@ -88,7 +88,9 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             for _ in range(depth + 1)
         ]
         self.packed: dict[str, keras.optimizers.Optimizer] = {}
-        self.rate_factors = (1.0,) * (depth + 1) if rate_factors is None else rate_factors
+        self.rate_factors = (
+            (1.0,) * (depth + 1) if rate_factors is None else rate_factors
+        )
         for level, (size, dtype) in (packed or {}).items():
             self.pack(int(level), size, dtype)
         self._progress = {
@@ -215,7 +217,9 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         Args:
             factors: As `rate_factors`, which without any are in force again.
         """
-        self._factors = self._rate_factors if factors is None else self._checked(factors)
+        self._factors = (
+            self._rate_factors if factors is None else self._checked(factors)
+        )
         for level in range(self.depth + 1):
             self._set_rate(level)
 
@@ -247,7 +251,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
                 continue
             if getattr(copy._learning_rate, "schedule", None) is not rate:
                 copy.learning_rate = Scaled(rate, factor)
-            # A variable, since compiled steps hold the object that they were traced with.
+            # A variable: compiled steps hold the object that they were traced with.
             copy._learning_rate.factor.assign(factor)
 
     @property

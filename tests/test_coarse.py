@@ -9,7 +9,7 @@ from matrices import dense
 from test_method import floatx
 
 import msann_keras as ms
-from msann_keras.coarse import coarsening
+from msann_keras.coarse import averaging, coarsening
 from msann_keras.prolongation.families import chain
 
 RNG = np.random.default_rng(0)
@@ -228,6 +228,19 @@ def test_coarse_data_are_averages_over_aggregates(topology, depth):
             np.full((1, topology.size), 7.0), chain(topology, depth), level
         )
         np.testing.assert_allclose(ones, np.full(ones.shape, 7), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("topology", "depth"),
+    [(space, depth) for spaces, depth in SPACES.values() for space in spaces],
+)
+def test_averages_of_averages_are_averages(topology, depth):
+    x = RNG.normal(size=(2, topology.size))
+    levels = averaging(chain(topology, depth))(x)
+    assert len(levels) == depth
+    for level, actual in enumerate(levels, start=1):
+        expected = ms.coarse_data(x, chain(topology, depth), level)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
 
 
 def test_coarse_data_by_hand():

@@ -167,7 +167,7 @@ def test_data_beyond_the_memory_bound_come_in_chunks_that_use_every_sample():
     assert arrays.rows == 6
     chunks = arrays.chunks()
     seen = [next(chunks).levels[2][0][0].numpy()[:, 0] for _ in range(2)]
-    assert sorted(np.concatenate(seen)) == list(range(12))
+    assert sorted(np.concatenate(seen).round(5)) == list(range(12))
 
     stream = Batches(generator(), parts, 2**20, batches_per_call=2)
     first, second = (chunk for chunk, _ in zip(stream.chunks(), range(2), strict=False))
@@ -227,6 +227,64 @@ def test_evaluate_notes_cost_and_seconds_at_its_own_pace():
     assert evaluate.seconds > 0
 
 
+@pytest.mark.parametrize("coarsen_data", [True, False])
+def test_evaluate_leaves_the_history_alone(coarsen_data):
+    def history(*callbacks):
+        model = model_of(metrics=["mae"])
+        schedule = ms.CycleSchedule(coarsen_data=coarsen_data)
+        callbacks = [schedule, *callbacks]
+        options = {"batch_size": 5, "epochs": 2, "steps_per_epoch": 4, "verbose": 0}
+        keras.utils.set_random_seed(5)
+        logs = model.fit(X, X, callbacks=callbacks, **options).history
+        return [*logs["loss"], *logs["mae"]]
+
+    spoiling = ms.Evaluate(lambda m: m.evaluate(X, 9 + X, verbose=0), cost=1)
+    assert history(spoiling) == history()
+    assert len(spoiling.history) > 2
+
+
+def test_evaluate_goes_on_where_the_schedule_does():
+    model = model_of()
+    fit(model, steps_per_epoch=1)
+    before = model.progress
+    evaluate = ms.Evaluate(lambda m: None, cost=1)
+    fit(model, steps_per_epoch=1, schedule=cycles(resume=True), callbacks=[evaluate])
+    first, *_, last = evaluate.history
+    assert (first.cost, first.examples) == (last.cost / 2, before.examples)
+
+
+def test_evaluate_without_a_schedule_says_so():
+    evaluate = ms.Evaluate(lambda m: None, cost=1)
+    with pytest.raises(ValueError, match="must come after a `CycleSchedule`"):
+        model_of().fit(X, X, verbose=0, callbacks=[evaluate])
+
+
+def test_validation_data_and_batches_are_as_keras_has_them():
+    for held_out, samples, batches in ((None, 30, 2), ((X, X), 40, 8)):
+        model, trained, validated = model_of(), [], []
+        note = keras.callbacks.LambdaCallback(
+            on_train_begin=lambda logs, m=model, t=trained: t.append(
+                m._coarse_fit.source.samples
+            ),
+            on_test_batch_end=lambda batch, logs, v=validated: v.append(batch),
+        )
+        options = {"validation_split": 0.25, "validation_data": held_out}
+        assert "val_loss" in fit(model, callbacks=[note], **options)
+        assert trained == [samples]  # with data to validate on, all samples train
+        assert len(validated) == batches  # of five, as in training
+
+
+def test_a_generator_shorter_than_a_cycle_trains_on_what_it_has():
+    one = iter([(X[:5], X[:5])])
+    history = fit(model_of(), one, None, batch_size=None, steps_per_epoch=1)
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_layers_of_float64_train_at_packed_levels():
+    model = model_of(*(keras.layers.Dense(n, dtype="float64") for n in (4, 8)))
+    assert np.isfinite(fit(model, steps_per_epoch=2)["loss"]).all()
+
+
 SIMULTANEOUS = ms.schedules.simultaneous()
 REFUSED = {
     "class weight": ({"class_weight": {0: 1.0}}, {}, "`class_weight` has no effect"),
@@ -234,6 +292,17 @@ REFUSED = {
     "no samples": ({"x": X[:0], "y": X[:0]}, {}, r"at least one. Received: \[0\]"),
     "lengths": ({"y": X[:3]}, {}, r"Received: \[3, 40\] samples"),
     "batch size of a generator": ({"x": generator(), "y": None}, {}, "batch_size=5"),
+    "split of batches": (
+        {"x": generator(), "y": None, "batch_size": None, "validation_split": 0.5},
+        {},
+        "`validation_split` is for arrays",
+    ),
+    "batch size": ({"batch_size": 4.0}, {}, "`batch_size` must be an integer >= 1"),
+    "coarse levels alone": (
+        {},
+        {"smoothing_steps": None, "schedule": ms.Schedule((ms.Visit(1, 3),))},
+        "must train level 0 too",
+    ),
     "every level": ({}, {"smoothing_steps": None, "schedule": SIMULTANEOUS}, "EVERY_L"),
     "rate factors": ({}, {"rate_factors": (1, 2)}, "`rate_factors` must be 3 positive"),
 }

@@ -302,7 +302,9 @@ def test_factors_for_a_while_are_not_saved():
     assert [float(o.learning_rate) for o in bench.optimizer.levels] == [1, 2]
 
 
-@pytest.mark.parametrize("factors", [2.0, [], (1,), (2, 1), (1, 0), (1, -1), (1, float("inf"))])
+@pytest.mark.parametrize(
+    "factors", [2.0, [], (1,), (2, 1), (1, 0), (1, -1), (1, float("inf"))]
+)
 def test_refuses_other_rate_factors(factors):
     optimizer = Bench("sgd").optimizer
     with pytest.raises(ValueError, match="must be 2 positive numbers, the first"):

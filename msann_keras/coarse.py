@@ -10,7 +10,7 @@ averages of the fine network's outputs, whatever the pointwise activations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -95,15 +95,19 @@ class Coarsening(NamedTuple):
             keras.Input(
                 (*tensor.shape[1:-1], chain.sizes[level]),
                 dtype=_dtype_of_averages(tensor, chain, level),
+                name=tensor.name,
             )
             for tensor, chain in zip(fine, self.inputs, strict=True)
         ]
-        single = len(inputs) == 1
         return keras.models.clone_model(
             self.graph,
-            input_tensors=inputs[0] if single else inputs,
+            input_tensors=self.structured(inputs),
             clone_function=convert,
         )
+
+    def structured(self, inputs: Sequence) -> Any:
+        """Inputs, one after another, in the structure that the model takes them in."""
+        return keras.tree.pack_sequence_as(self.graph.input, list(inputs))
 
     def weights(self, variables: list, level: int) -> list:
         """The weights of M_l's layers from the level's variables V and v.

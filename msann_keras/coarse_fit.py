@@ -98,7 +98,7 @@ class CoarseFit:
             outputs = keras.tree.map_structure(
                 lambda x: tf.zeros(x.shape, x.dtype),
                 self.cycles.levels[0].network.compute_output_spec(
-                    one[0] if len(one) == 1 else one
+                    self.cycles.coarsening.structured(one)
                 ),
             )
             y = keras.tree.pack_sequence_as(outputs, [y[:1] for y in targets])

@@ -329,7 +329,7 @@ class _Level:
 
     def _loss(self, weights, data, log):
         inputs, targets, sample_weight = data
-        x = inputs[0] if len(inputs) == 1 else list(inputs)
+        x = self.parts.structured(inputs)
         sample_weight = sample_weight[0] if sample_weight else None
         weights = iter(weights)
         for layer in self.borrowers:

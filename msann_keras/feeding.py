@@ -169,6 +169,11 @@ def _flat(x, y, sample_weight, coarsening) -> list[tuple[np.ndarray, ...]]:
     inputs = _in_order("x", x, graph.input, [tensor.name for tensor in graph.inputs])
     targets = _in_order("y", y, graph.output, graph.output_names)
     weights = [] if sample_weight is None else [sample_weight]
+    if isinstance(sample_weight, list | tuple | dict):
+        raise ValueError(
+            "`sample_weight` must be one array on coarsened data, not one for each "
+            f"output. Received: a {type(sample_weight).__name__}"
+        )
     return [
         tuple(_array(part) for part in parts) for parts in (inputs, targets, weights)
     ]

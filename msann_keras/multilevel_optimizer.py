@@ -109,7 +109,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         if self.depth and homeless and self.levels[0].use_ema:
             raise ValueError(
                 "`use_ema=True` needs a model whose every weight belongs to a level, "
-                "since each copy would average, and overwrite, those of ordinary layers. "
+                "since each copy would average and overwrite those of ordinary layers. "
                 f"Received: {homeless}"
             )
         for level, optimizer in enumerate(self.levels):

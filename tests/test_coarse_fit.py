@@ -292,6 +292,11 @@ REFUSED = {
     "no samples": ({"x": X[:0], "y": X[:0]}, {}, r"at least one. Received: \[0\]"),
     "lengths": ({"y": X[:3]}, {}, r"Received: \[3, 40\] samples"),
     "batch size of a generator": ({"x": generator(), "y": None}, {}, "batch_size=5"),
+    "weights by output": (
+        {"sample_weight": [np.ones(40), np.ones(40)]},
+        {},
+        "`sample_weight` must be one array",
+    ),
     "split of batches": (
         {"x": generator(), "y": None, "batch_size": None, "validation_split": 0.5},
         {},
@@ -340,14 +345,15 @@ def test_growth_must_be_positive(first, factor):
         Growing(first, factor)
 
 
-def test_inputs_and_targets_may_come_by_name():
+@pytest.mark.parametrize("structure", [list, lambda x: {y.name: y for y in x}])
+def test_inputs_and_targets_may_come_by_name(structure):
     keras.utils.set_random_seed(4)
     first, second = keras.Input((8,), name="first"), keras.Input((8,), name="second")
     joined = keras.layers.Add()(
         [keras.layers.Dense(4)(first), keras.layers.Dense(4)(second)]
     )
     outputs = keras.layers.Dense(8, name="out")(joined)
-    model = ms.multilevel(keras.Model([first, second], outputs), 1)
+    model = ms.multilevel(keras.Model(structure([first, second]), outputs), 1)
     model.compile("adam", "mse", jit_compile=False)
     by_name = {"second": X[::-1], "first": X}
     fit(model, by_name, {"out": X}, steps_per_epoch=1)

@@ -360,6 +360,30 @@ def test_equal_blocks_keep_constants(space):
         close(P.prolong(P.restrict(np.ones(32))), np.ones(32), atol=1e-12)
 
 
+def test_given_again_is_equal():
+    one, again, other = (ms.given(np.eye(4)[:, [i, 3]]) for i in (0, 0, 1))
+    assert one == again != other
+    assert hash(one) == hash(again)
+    assert Topology.from_config(json.loads(json.dumps(one.get_config()))) == one
+
+
+def test_a_topology_that_is_no_dataclass_says_that_it_cannot_be_saved():
+    class Bare(Topology):
+        size = 4
+
+        def coarsen(self):
+            return Aggregation([0, 0, 1, 1]), ms.path(2)
+
+    with pytest.raises(ValueError, match="A Bare cannot be saved with a model"):
+        Bare().get_config()
+
+
+def test_a_name_belongs_to_one_topology():
+    with pytest.raises(ValueError, match="of the name Grid is there already, in msann"):
+        type("Grid", (Topology,), {})
+    assert type(ms.grid(2, 2)).from_config({"kind": "Grid", "shape": [2, 2]})
+
+
 def test_given_keeps_its_operators():
     c = chain(ms.given(*OWN_OPERATORS), 5)
     assert c.sizes == (8, 6, 4, 3, 3, 2)

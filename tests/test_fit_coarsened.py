@@ -336,6 +336,17 @@ def test_saved_in_the_middle_of_a_schedule(monkeypatch, tmp_path):
     assert loaded.progress.position == 3 + 2 * 3
 
 
+def test_given_prolongations_train_after_loading(tmp_path):
+    pairs = ms.given(np.repeat(np.eye(4), 2, axis=0) / np.sqrt(2))
+    layers = [keras.layers.Dense(8), keras.layers.Dense(8)]
+    plain = keras.Sequential([keras.Input((8,)), *layers])
+    model = ms.multilevel(plain, 1, pairs)
+    compiled(model=model).save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for each in (loaded, compiled(model=keras.models.clone_model(model))):
+        assert np.isfinite(fit(each, y=X)["loss"]).all()
+
+
 def test_a_new_fit_begins_anew_and_resume_goes_on():
     model, schedule = compiled(), schedules.full_multigrid(2, start_steps=[1, 1, 3])
     for resume, position in ((False, 9), (True, 14), (False, 9)):

@@ -24,7 +24,6 @@ from msann_keras.prolongation.lattices import (
     torus,
 )
 from msann_keras.prolongation.operators import (
-    Aggregation,
     Identity,
     Matrix,
     Prolongation,
@@ -33,6 +32,7 @@ from msann_keras.prolongation.operators import (
 )
 from msann_keras.prolongation.topology import (
     Chain,
+    Stored,
     Topology,
     chain,
     check_seed,
@@ -148,7 +148,7 @@ class RandomOrthogonal(Topology):
 
 
 @dataclass(frozen=True, eq=False)
-class Given(Topology):
+class Given(Stored):
     """A space with the user's own prolongations, finest first."""
 
     operators: tuple[Prolongation, ...]
@@ -158,34 +158,10 @@ class Given(Topology):
         """Number of nodes."""
         return self.operators[0].shape[0]
 
-    @property
-    def max_depth(self):
-        """One level for each prolongation given."""
-        return len(self.operators)
-
     def coarsen(self):
         """The first prolongation, and a topology with the others."""
         P, *others = self.operators
         return P, Given(tuple(others)) if others else Unstructured(P.shape[1])
-
-    def get_config(self):
-        """Aggregates as labels and weights, other operators as matrices."""
-        return {
-            "kind": "Given",
-            "operators": [
-                {"labels": P.labels.tolist(), "weights": P.weights.tolist()}
-                if isinstance(P, Aggregation)
-                else {"matrix": P.matrix().tolist()}
-                for P in self.operators
-            ],
-        }
-
-    @classmethod
-    def from_fields(cls, operators):
-        """The operators again."""
-        return cls(
-            tuple(Aggregation(**P) if "labels" in P else Matrix(**P) for P in operators)
-        )
 
 
 def shuffled(base: Topology, *, seed: int, redraw: bool = False) -> Shuffled:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -21,14 +20,14 @@ from msann_keras.graphs import adjacency
 from msann_keras.prolongation.cache import cached, digest
 from msann_keras.prolongation.operators import Aggregation, Matrix, Prolongation
 from msann_keras.prolongation.optimize import optimal_prolongation
-from msann_keras.prolongation.topology import Topology
+from msann_keras.prolongation.topology import Stored
 
 #: Largest fine graph for which an optimal, dense P is looked for.
 OPTIMAL_LIMIT = 2048
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GraphTopology(Topology):
+class GraphTopology(Stored):
     """A graph with its chain of coarser graphs; made by `graph`.
 
     The operators are part of it and are saved with a model: another version of the
@@ -43,54 +42,24 @@ class GraphTopology(Topology):
     operators: tuple[Prolongation, ...]
     size: int
 
-    @property
-    def max_depth(self):
-        """One level for each prolongation."""
-        return len(self.operators)
-
     def coarsen(self):
         """The first prolongation, and the rest of the chain."""
         P = self.operators[0]
         return P, GraphTopology(self.edges[1:], self.operators[1:], P.shape[1])
 
     def get_config(self):
-        """Edges as lists; aggregates as labels and weights, other P as matrices."""
-        return {
-            "kind": "GraphTopology",
-            "size": self.size,
-            "edges": [[list(edge) for edge in edges] for edges in self.edges],
-            "operators": [
-                {"labels": P.labels.tolist(), "weights": P.weights.tolist()}
-                if isinstance(P, Aggregation)
-                else {"matrix": P.matrix().tolist()}
-                for P in self.operators
-            ],
-        }
+        """Operators as `Stored` has them, and edges as lists."""
+        edges = [[list(edge) for edge in graph] for graph in self.edges]
+        return super().get_config() | {"size": self.size, "edges": edges}
 
     @classmethod
-    def from_fields(cls, size, edges, operators):
+    def from_fields(cls, operators, *, size, edges):
         """The same graphs and operators."""
-        return cls(
-            tuple(tuple((i, j, float(w)) for i, j, w in graph) for graph in edges),
-            tuple(
-                Aggregation(**P) if "labels" in P else Matrix(**P) for P in operators
-            ),
-            size,
-        )
+        edges = tuple(tuple((i, j, float(w)) for i, j, w in graph) for graph in edges)
+        return super().from_fields(operators, size=size, edges=edges)
 
-    @cached_property
-    def _content(self):
-        parts = [self.size, self.edges]
-        for P in self.operators:
-            aggregates = isinstance(P, Aggregation)
-            parts += [P.labels, P.weights] if aggregates else [P.matrix()]
-        return digest(*parts)
-
-    def __eq__(self, other):
-        return isinstance(other, GraphTopology) and self._content == other._content
-
-    def __hash__(self):
-        return hash(self._content)
+    def _others(self):
+        return self.size, self.edges
 
     def __repr__(self):
         sizes = [self.size, *(P.shape[1] for P in self.operators)]

@@ -9,18 +9,39 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import fields
-from functools import lru_cache
+from dataclasses import fields, is_dataclass
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from msann_keras.prolongation.operators import Identity, Prolongation, compose
+from msann_keras.prolongation.cache import digest
+from msann_keras.prolongation.operators import (
+    Aggregation,
+    Identity,
+    Matrix,
+    Prolongation,
+    compose,
+)
 
 
 class Topology(ABC):
     """The shape of a space of `size` nodes. Subclass it to bring your own.
 
-    A subclass has a `size` and `coarsen()`. A dataclass with plain fields is saved
-    with a model as it is; another has `get_config()` and `from_fields()` of its own.
+    A subclass has a `size`, `coarsen()` and a name of its own, and can be hashed. A
+    frozen dataclass with plain fields is saved with a model as it is; another has
+    `get_config()` and `from_fields()` of its own.
+
+    Example:
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Halves(Topology):
+    ...     size: int
+    ...
+    ...     def coarsen(self):
+    ...         labels = [node // 2 for node in range(self.size)]
+    ...         return Aggregation(labels), Halves(self.size // 2)
+    >>> chain(Halves(8), depth=2).sizes
+    (8, 4, 2)
     """
 
     size: int
@@ -28,6 +49,12 @@ class Topology(ABC):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        known = Topology._kinds.setdefault(cls.__name__, cls)
+        if known.__module__ != cls.__module__:  # not just defined anew
+            raise ValueError(
+                f"A topology of the name {cls.__name__} is there already, in "
+                f"{known.__module__}; models are saved by that name."
+            )
         Topology._kinds[cls.__name__] = cls
 
     @abstractmethod
@@ -46,6 +73,11 @@ class Topology(ABC):
         >>> grid(4, 4).get_config()
         {'kind': 'Grid', 'shape': [4, 4]}
         """
+        if not is_dataclass(self):
+            raise ValueError(
+                f"A {type(self).__name__} cannot be saved with a model: it must be a "
+                "frozen dataclass, or have its own `get_config()` and `from_fields()`."
+            )
         values = {x.name: getattr(self, x.name) for x in fields(self)}
         for x in fields(self):  # what `repr` hides is worth a line only if it says more
             if not x.repr and values[x.name] == x.default:
@@ -97,6 +129,59 @@ class Topology(ABC):
                 for name, value in values.items()
             }
         )
+
+
+class Stored(Topology):
+    """A topology whose prolongations are part of it and saved with it.
+
+    Equal content makes equal topologies, also after saving and loading.
+
+    Attributes:
+        operators: P between neighbours in the chain, finest first.
+    """
+
+    operators: tuple[Prolongation, ...]
+
+    @property
+    def max_depth(self):
+        """One level for each prolongation."""
+        return len(self.operators)
+
+    def get_config(self):
+        """Aggregates as labels and weights, other operators as matrices."""
+        operators = [
+            {"labels": P.labels.tolist(), "weights": P.weights.tolist()}
+            if isinstance(P, Aggregation)
+            else {"matrix": P.matrix().tolist()}
+            for P in self.operators
+        ]
+        return {"kind": type(self).__name__, "operators": operators}
+
+    @classmethod
+    def from_fields(cls, operators, **others):
+        """The same operators again."""
+        restored = (
+            Aggregation(**P) if "labels" in P else Matrix(**P) for P in operators
+        )
+        return cls(operators=tuple(restored), **others)
+
+    def _others(self) -> tuple:
+        """What else tells one from another, as plain values."""
+        return ()
+
+    @cached_property
+    def _content(self):
+        parts = [type(self).__name__, *self._others()]
+        for P in self.operators:
+            aggregates = isinstance(P, Aggregation)
+            parts += [P.labels, P.weights] if aggregates else [P.matrix()]
+        return digest(*parts)
+
+    def __eq__(self, other):
+        return isinstance(other, Stored) and self._content == other._content
+
+    def __hash__(self):
+        return hash(self._content)
 
 
 class Chain(NamedTuple):

@@ -66,7 +66,8 @@ def table(config: Config, results: Sequence[Result]) -> Table:
         out.add_row(
             f"paper: {column}",
             "",
-            "RMSProp 0.0005",
+            # For the synthetic tasks the text says Adam and the script RMSProp.
+            "RMSProp 0.0005" if config.task.name == "mnist" else "",
             "" if cell.final_mse is None else f"{cell.final_mse:.3e}",
             _published(cell.cost_to_tenth),
         )

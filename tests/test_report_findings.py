@@ -5,6 +5,7 @@ import math
 import pytest
 from run_files import cycle, groups_of, run_file, settings, sweep
 
+from experiments.report import numbers
 from experiments.report.clock import comparisons
 from experiments.report.clock_picture import clock_picture
 from experiments.report.findings import claim, findings
@@ -24,6 +25,25 @@ def test_orderings_count_pairs_and_seeds():
     assert deeper.result.ratio == pytest.approx(0.93**2)
     assert higher.result.ratio == pytest.approx(0.93**3.5)
     assert found["path (3, 6, 4) below the default"].result.smaller == 3
+
+
+def test_orderings_name_the_budget():
+    """The same claim at two budgets is told twice, each with its C(t)."""
+    contents = [
+        run_file(values | {"budget": budget}, final=final)
+        for budget in (1.02e6, 2e4)
+        for values, final in (
+            (settings(), 4e-3),
+            (cycle(2), 3e-3),
+            (cycle(2, topology="grid"), 2e-3),
+            (cycle(3), 2e-3),
+        )
+    ]
+    where = {}
+    for x in orderings(groups_of(contents)):
+        where.setdefault(x.claim, []).append(x.where.partition(", RMSProp 0.0005, ")[2])
+    assert len(where) == 3
+    assert all(x == ["1,020,000 C(t)", "20,000 C(t)"] for x in where.values())
 
 
 def test_choice_of_p_and_all_levels_at_once():
@@ -67,6 +87,37 @@ def test_seconds_at_equal_cost():
     contents = [run_file(settings()), run_file(cycle(), pace=3e-3, final=3e-3)]
     found = findings(tables(groups_of(contents)), {})
     assert any("takes 30.0 times the seconds" in x for x in found.limits)
+
+
+def test_seconds_at_equal_cost_are_of_the_same_optimizer():
+    adam = settings(optimizer="adam")
+    contents = [run_file(adam, pace=1e-5), run_file(settings())]
+    contents.append(run_file(cycle(), pace=3e-3, final=3e-3))
+    found = findings(tables(groups_of(contents)), {})
+    (sentence,) = [x for x in found.limits if "times the seconds" in x]
+    assert "30.0 times the seconds of default, RMSProp 0.0005" in sentence
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_run_that_ended_on_purpose_has_not_lost(whole):
+    """It has no final MSE to compare, and its seeds end at C(t) of their own."""
+    short = [
+        run_file(cycle(3, 6, 16, seed=seed, until=0.1), final=2e-2, budget=budget)
+        for seed, budget in ((618, 5e3), (2357, 2e4))
+    ]
+    contents = [run_file(settings()), run_file(settings(learning_rate=8e-3)), *short]
+    contents += [run_file(cycle(), final=4e-3)] * whole
+    found = findings(tables(groups_of(contents)), {})
+    assert not any(numbers.DIVERGED in x for x in found.wins + found.loses)
+    tuned = [x for x in found.wins + found.loses if "tuned rate" in x]
+    assert ["path (3, 4, 4) 4.000e-3" in x for x in tuned] == [True] * whole
+    assert not any("shared machine" in x for x in found.limits)
+
+
+def test_a_default_that_ended_on_purpose_has_not_lost():
+    contents = [run_file(settings(until=0.1)), run_file(cycle())]
+    found = findings(tables(groups_of(contents)), {})
+    assert not found.wins
 
 
 def test_the_claim_has_the_papers_factors():

@@ -49,6 +49,8 @@ def test_names_without_cycles(changes, title):
     [
         ({}, "path (3, 4, 4), RMSProp 0.0005"),
         ({"variant": "script"}, "path, script's cycle (3, 4, 4), RMSProp 0.0005"),
+        ({"evaluate_at": "cycle"}, "path (3, 4, 4), RMSProp 0.0005"),
+        ({"evaluate_at": "visit"}, "path, any visit (3, 4, 4), RMSProp 0.0005"),
         ({"growth": 2}, "path (3, 4, 4 × 2^l), RMSProp 0.0005"),
         ({"coarsen_data": True}, "path, coarsened data (3, 4, 4), RMSProp 0.0005"),
         ({"schedule": "nested"}, "path, nested (3, 4, 4), RMSProp 0.0005"),
@@ -83,6 +85,14 @@ def test_seeds_and_how_often_one_looks_do_not_keep_runs_apart():
     contents.append(run_file(settings(seed=3, evaluate_every=1.0)))
     (group,) = groups_of(contents)
     assert list(group.finals) == [1, 2, 3]
+
+
+def test_evaluations_after_any_visit_keep_runs_apart_but_in_one_block():
+    """The default has level 0 only, and compares with both."""
+    contents = [run_file(settings())]
+    contents += [run_file(cycle(evaluate_at=x)) for x in ("cycle", "visit")]
+    assert len(groups_of(contents)) == 3
+    assert len(table_of(contents).blocks) == 1
 
 
 # --------------------------------------------------------------------- choice
@@ -214,6 +224,20 @@ def test_budgets_are_not_mixed():
     assert two.rows[0].paper_final.mean == ""
 
 
+def test_the_block_with_the_tables_budget_comes_first():
+    """However many settings were run with another one."""
+    contents = [run_file(settings()), run_file(cycle(), final=3e-3)]
+    short = cycle(budget=2e4), cycle(1, budget=2e4), cycle(2, budget=2e4)
+    contents += [run_file(x, budget=2e4) for x in (settings(budget=2e4), *short)]
+    table = table_of(contents)
+    one, two = table.blocks
+    assert one.title.endswith("1,020,000 C(t)")
+    assert one.rows[0].paper_final.mean == "6.612e-4"
+    assert two.title.endswith("20,000 C(t)")
+    assert all(row.group for row in two.rows)
+    assert not any(" 20,000 C(t)" in x for x in table.missing)
+
+
 def test_the_absolute_target_is_a_tenth_of_the_default():
     """The default starts at .25, the other run at 1."""
     rows = [[0, 0, 0, 1.0], [100, 100, 1, 0.09], [200, 200, 2, 0.026]]
@@ -250,3 +274,26 @@ def test_runs_that_end_at_a_tenth_have_no_final_mse():
     assert tenth.cells[0].mean == "ended at 1/10"
     assert tenth.group.labels.ends and tenth.cells[1].number < 5e3
     assert not any(row.least and row.group.labels.ends for row in rows.values())
+
+
+def test_a_run_that_ended_before_the_absolute_target_did_not_miss_it():
+    """The default's tenth is .025; these end at .1, at .02, and never."""
+    contents = [run_file(settings(), first=0.25)]
+    ends = {1: (1.0, 0.09), 2: (0.25, 0.02), 3: (0.25, 0.2)}
+
+    def cells(*seeds):
+        files = [
+            run_file(cycle(seed=seed, until=0.1))
+            | {"history": [[0, 0, 0.0, ends[seed][0]], [100, 100, 1.0, ends[seed][1]]]}
+            for seed in seeds
+        ]
+        return rows_of(contents + files)["best MsANN"].cells[4:]
+
+    assert [x.mean for x in cells(1)] == ["ended at its own 1/10"] * 2
+    assert [x.mean for x in cells(3)] == [numbers.NOT_REACHED] * 2
+    cost, seconds = cells(1, 2)
+    assert cost.mean == seconds.mean == "ended at its own 1/10 on 1 of 2"
+    assert cost.seeds == ("1: ended at its own 1/10", "2: 100")
+    assert cells(1, 3)[0].mean == (
+        "ended at its own 1/10 on 1 of 2, not reached on 1 of 2"
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from experiments.report import numbers
@@ -26,20 +27,32 @@ class Value(NamedTuple):
 
 
 EMPTY, BLANK = Value(numbers.NOT_RUN), Value("")
-ENDED = Value("ended at 1/10")
+ENDED, OWN_END = Value("ended at 1/10"), "ended at its own 1/10"
 
 
-def value(values: dict[int, float], form: Callable[[float], str]) -> Value:
-    """A cell from values by seed."""
+def value(
+    values: dict[int, float],
+    form: Callable[[float], str],
+    ended: Collection[int] = (),
+) -> Value:
+    """A cell from values by seed.
+
+    Args:
+        values: By seed; infinite where there is none.
+        form: How to write one.
+        ended: Seeds without a value since they ended on purpose before.
+    """
     result = over_seeds(values)
-    seeds = tuple(f"{seed}: {form(x)}" for seed, x in values.items())
-    if result.reached < len(values) and result.reached:
-        failed = len(values) - result.reached
-        return Value(f"{form(math.inf)} on {failed} of {len(values)}", "", seeds)
+    words = {s: OWN_END if s in ended else form(x) for s, x in values.items()}
+    seeds = tuple(f"{seed}: {word}" for seed, word in words.items())
+    failed = Counter(words[s] for s, x in values.items() if not math.isfinite(x))
     if len(values) == 1:
-        return Value(form(result.mean), "one seed", number=result.mean)
-    if not result.reached:
-        return Value(form(result.mean), f"on all of {len(values)} seeds")
+        return Value(*words.values(), "one seed", number=result.mean)
+    if len(values) in failed.values():
+        return Value(*failed, f"on all of {len(values)} seeds")
+    if failed:
+        told = [f"{word} on {n} of {len(values)}" for word, n in failed.items()]
+        return Value(", ".join(told), "", seeds)
     interval = f"{form(max(result.low, 0.0))} to {form(result.high)}"
     return Value(form(result.mean), interval, seeds, result.mean)
 

@@ -95,8 +95,8 @@ def _depths(id, title, groups, targets) -> Picture:
         title,
         f"Log-log MSE on the validation data against C(t) and, beside it, against "
         f"seconds. Each line is the best k that was run for that L and γ, from L = 0 "
-        f"(strongest) to L = 6 (faintest); the mean over seeds, with a band from the "
-        f"least to the largest. {of}.{missing}",
+        f"(strongest) to L = 6 (faintest); the geometric mean over seeds, with a band "
+        f"from the least to the largest. {of}.{missing}",
         figure,
     )
 
@@ -107,7 +107,8 @@ def _most_run(groups, target) -> tuple[list[Group], list[Group]]:
     for group in groups:
         if in_table(group, target) and as_published(group, target):
             x = group.labels
-            ways.setdefault((x.variant, x.optimizer, same(group)), []).append(group)
+            way = (x.variant, x.visit), x.optimizer, same(group)
+            ways.setdefault(way, []).append(group)
     if not ways:
         return [], []
     (_, optimizer, shared), runs = max(ways.items(), key=lambda item: len(item[1]))
@@ -123,6 +124,7 @@ def _most_run(groups, target) -> tuple[list[Group], list[Group]]:
 def _protocol(runs):
     x = max(runs, key=lambda group: group.labels.depth).labels
     cycle = " with the script's cycle" if x.variant == "script" else ""
+    cycle += ", evaluated after any visit" if x.visit else ""
     return f"{x.task_title}, {x.optimizer}, {x.budget}{cycle}"
 
 
@@ -154,7 +156,7 @@ def figure7(groups: Sequence[Group]) -> Picture:
     for group in candidates:
         x = group.labels
         if x.kind == "cycle" and x.growth == 1:
-            key = (x.gamma, x.depth, x.steps), x.variant, same(group)
+            key = (x.gamma, x.depth, x.steps), (x.variant, x.visit), same(group)
             name = x.way.partition(",")[0]
             if name in STYLES:
                 settings.setdefault(key, {})[name] = group
@@ -187,8 +189,8 @@ def figure7(groups: Sequence[Group]) -> Picture:
         "figure-7",
         "Figure 7",
         f"The choice of P on MNIST at γ = {gamma}, L = {depth}, k = {steps} (in the "
-        "paper: γ = 3, L = 6, k = 1): the mean over seeds, with a band from the least "
-        f"to the largest. {_protocol(lines)}.{missing}",
+        "paper: γ = 3, L = 6, k = 1): the geometric mean over seeds, with a band from "
+        f"the least to the largest. {_protocol(lines)}.{missing}",
         figure,
     )
 

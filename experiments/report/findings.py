@@ -88,12 +88,13 @@ def _seeds(group: Group) -> str:
 def _against_default(table, block, wins, loses):
     """The paper's comparison: equal C(t), both at the paper's rate."""
     for default in _rows(block, "default, the paper's rate"):
-        if default.group.labels.budget != table.target.budget:
+        labels = default.group.labels
+        if labels.budget != table.target.budget or labels.ends:
             continue
         rivals = [
             row
             for row in _rows(block, "best MsANN")
-            if row.group.labels.optimizer == default.group.labels.optimizer
+            if row.group.labels.optimizer == labels.optimizer
             and "otherwise" not in row.label
             and not row.group.labels.ends
         ]
@@ -118,8 +119,10 @@ def _against_tuned(tables, wins, loses):
     notes = {}
     for table in tables:
         for block in table.blocks:
-            tuned = _rows(block, "default, tuned")
-            best = _rows(block, "best MsANN")
+            tuned, best = (
+                [row for row in _rows(block, start) if not row.group.labels.ends]
+                for start in ("default, tuned", "best MsANN")
+            )
             if tuned and best:
                 default = min(tuned, key=lambda row: _final(row.group))
                 rival = min(best, key=lambda row: _final(row.group)).group
@@ -187,7 +190,9 @@ def _seconds_at_equal_cost(tables) -> Iterator[str]:
         for block in table.blocks:
             defaults = _rows(block, "default, the paper's rate")
             for row in _rows(block, "best MsANN")[:1]:
-                for default in defaults[:1]:
+                optimizer = row.group.labels.optimizer
+                alike = [x for x in defaults if x.group.labels.optimizer == optimizer]
+                for default in alike[:1]:
                     slow, fast = _pace(row.group), _pace(default.group)
                     yield (
                         f"With the fine gradient C(t) is not time: {row.setting} takes "
@@ -254,7 +259,7 @@ def _noise(tables) -> Iterator[str]:
         for table in tables
         for block in table.blocks
         for row in block.rows
-        if row.group and len(row.group.runs) > 1
+        if row.group and len(row.group.runs) > 1 and not row.group.labels.ends
         for s in [[x.history[-1].seconds for x in row.group.runs.values()]]
         if min(s) > 0
     ]

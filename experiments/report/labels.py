@@ -20,6 +20,7 @@ class Labels(NamedTuple):
         growth: Factor of k a level.
         coarsened: Whether the data were coarsened.
         variant: "paper" or "script"; "" for runs without cycles.
+        visit: Whether it is evaluated after any visit, not only at level 0.
         optimizer: With its learning rate.
         budget: With its unit.
         ends: Whether runs end when they reach a tenth, so that they have no final MSE.
@@ -38,6 +39,7 @@ class Labels(NamedTuple):
     growth: float
     coarsened: bool
     variant: str
+    visit: bool
     optimizer: str
     budget: str
     ends: bool
@@ -66,6 +68,7 @@ NAMED = {
     *("task", "task_variant", "n", "image_size", "topology", "schedule", "variant"),
     *("coarsen_data", "depth", "gamma", "smoothing_steps", "growth", "optimizer"),
     *("learning_rate", "budget", "budget_unit", "seed", "start_depth", "until"),
+    "evaluate_at",
 }
 #: What most runs have, told only where it differs.
 USUAL = {
@@ -76,8 +79,8 @@ USUAL = {
     "validation": [1000, 2000],
     "data_seed": [2019],
 }
-#: Only how often, and where in the cycle, a run is looked at.
-UNTOLD = {"evaluate_every", "evaluate_at"}
+#: Only how often a run is looked at.
+UNTOLD = {"evaluate_every"}
 
 
 def described(settings: Mapping[str, Any]) -> Labels:
@@ -109,7 +112,9 @@ def described(settings: Mapping[str, Any]) -> Labels:
     optimizer = f"{name} {rate:g}" if isinstance(rate, float | int) else name
     budget = get("budget")
     unit = UNITS.get(get("budget_unit", "cost"), get("budget_unit"))
+    visit = get("evaluate_at") == "visit"
     way = _way(kind, TOPOLOGIES.get(topology, topology), coarsened, variant)
+    way += ", any visit" if visit else ""
     cycles = kind in ("cycle", "nested")
     labels = Labels(
         task=task,
@@ -123,6 +128,7 @@ def described(settings: Mapping[str, Any]) -> Labels:
         growth=get("growth", 1) if cycles else 1,
         coarsened=coarsened,
         variant=variant,
+        visit=visit,
         optimizer=optimizer,
         budget=f"{budget:,.0f} {unit}" if isinstance(budget, float | int) else "",
         ends="until" in settings,

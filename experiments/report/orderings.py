@@ -64,7 +64,7 @@ def _better_than_default(groups):
             if rivals:
                 best = ranked(rivals, final)[0]
                 claim = f"{best.labels.way} {best.labels.cycle} below the default"
-                where = f"{target.title}, {default.labels.optimizer}"
+                where = _where(default, target.title)
                 yield claim, where, best.finals, default.finals
 
 
@@ -102,8 +102,9 @@ def _cell(group, without=()):
     return tuple(value for key, value in cell.items() if key not in without)
 
 
-def _where(group):
-    return f"{group.labels.task_title}, {group.labels.optimizer}"
+def _where(group, title=""):
+    x = group.labels
+    return ", ".join(filter(None, (title or x.task_title, x.optimizer, x.budget)))
 
 
 def _more_is_better(groups, field, word):
@@ -116,7 +117,7 @@ def _more_is_better(groups, field, word):
             rest = _cell(group, without=(field,))
             members = families.setdefault(family, {}).setdefault(rest, {})
             members[getattr(x, field)] = group
-    for (task, optimizer, _, way, _), cells in families.items():
+    for (*_, way, _), cells in families.items():
         pairs = [
             (members[more], members[less])
             for members in cells.values()
@@ -126,7 +127,7 @@ def _more_is_better(groups, field, word):
             counted = f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of neighbours"
             yield (
                 f"{word} is lower ({way}, {counted})",
-                f"{task}, {optimizer}",
+                _where(pairs[0][0]),
                 *_averaged(pairs),
             )
 

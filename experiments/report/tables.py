@@ -137,7 +137,12 @@ def _table(target: Target, groups: Sequence[Group]) -> Table:
     relevant.sort(key=same)
     members = [list(block) for _, block in groupby(relevant, key=same)]
     # First what compares with the paper; of the rest only what was run.
-    members.sort(key=lambda block: -sum(as_published(x, target) for x in block))
+    members.sort(
+        key=lambda block: (
+            block[0].labels.budget != target.budget,
+            -sum(as_published(x, target) for x in block),
+        )
+    )
     blocks = [
         Block(" · ".join(filter(None, same(block[0]))), _rows(target, block))
         for block in members
@@ -283,7 +288,10 @@ def _absolute(group: Group | None, goal: float | None) -> tuple[Value, Value]:
         return EMPTY, EMPTY
     if goal is None:
         return (Value("no default run"),) * 2
+    cost, seconds = (group.reached(x, goal) for x in ("cost", "seconds"))
+    own = group.reached("cost") if group.labels.ends else {}
+    ended = [s for s in own if math.isinf(cost[s]) and math.isfinite(own[s])]
     return (
-        value(group.reached("cost", goal), numbers.count),
-        value(group.reached("seconds", goal), numbers.seconds),
+        value(cost, numbers.count, ended),
+        value(seconds, numbers.seconds, ended),
     )

@@ -1,6 +1,6 @@
-"""What training on coarsened data needs: time to compile, time by size, memory.
+"""What training on coarsened data needs: compiling, averaging, time by size, memory.
 
-    python -m benchmarks.scale
+    python -m benchmarks.scale [--only averaging]
 
 Every row is a process of its own that trains the network n, n/4, n/8, n/4, n on one
 object for a few V-cycles (k = 1, Adam, batch 128). Compiling counts tracing and what
@@ -16,6 +16,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -29,6 +30,14 @@ COMPILING = [
 TIMES = [(2000, n, 4) for n in (512, 1024, 2048, 4096)]
 MEMORY = [(4000, n, 6) for n in (4096, 8192, 16_384)]
 CYCLES = 7
+#: Tasks of benchmarks/clock.py, and the L that was best there for 1/10.
+AVERAGING = [
+    ("one-object-1024", 4),
+    ("one-object-4096", 5),
+    ("two-objects-1024", 4),
+    ("two-objects-4096", 4),
+    ("mnist", 3),
+]
 
 
 def train(samples, n, depth):
@@ -62,6 +71,25 @@ def train(samples, n, depth):
     }
 
 
+def averaging(name, depth):
+    """Median seconds to bring a task's data to the device and average them to L."""
+    import msann_keras as ms
+    from benchmarks.clock import network, task
+    from msann_keras.coarse import coarsening
+    from msann_keras.feeding import MEMORY, Arrays
+
+    data = task(name)
+    plain = network(data.x.shape[1])
+    parts = coarsening(ms.multilevel(plain, depth, data.topology))
+    seconds = []
+    for _ in range(8):
+        began = time.perf_counter()
+        arrays = Arrays(data.x, data.y, None, parts, MEMORY, np.random.default_rng(0))
+        next(arrays.chunks())
+        seconds.append(time.perf_counter() - began)
+    return float(np.median(seconds[1:]))  # the first one compiles
+
+
 def peak_memory():
     """Bytes that this process has had resident at most."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -81,15 +109,8 @@ def in_a_process(*arguments, cache=None):
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--train", nargs=3, type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.train:
-        print(json.dumps(train(*options.train)))
-        return
+def print_compiling():
+    """A row for each size and depth: a first process, and a second one."""
     print("| n | L | seconds to compile | again |\n|---|---|---|---|")
     for arguments in COMPILING:
         with tempfile.TemporaryDirectory() as cache:
@@ -97,14 +118,30 @@ def main():
         _, n, depth = arguments
         first, again = (run["compiling"] for run in runs)
         print(f"| {n} | {depth} | {first:.1f} | {again:.1f} |", flush=True)
-    print("\n| n | L | ms a cycle | times that of n / 2 |\n|---|---|---|---|")
+
+
+def print_averaging():
+    """A row for each task: its data at level 0 alone, and at all levels."""
+    print("| task | L | seconds for level 0 | for all levels |\n|---|---|---|---|")
+    for name, depth in AVERAGING:
+        fine, every = averaging(name, 0), averaging(name, depth)
+        print(f"| {name} | {depth} | {fine:.3f} | {every:.3f} |", flush=True)
+
+
+def print_times():
+    """A row for each size: a cycle, and how much longer than the size before."""
+    print("| n | L | ms a cycle | times that of n / 2 |\n|---|---|---|---|")
     before = None
     for samples, n, depth in TIMES:
         cycle = in_a_process(samples, n, depth)["cycle"]
         ratio = f"{cycle / before:.2f}" if before else ""
         print(f"| {n} | {depth} | {1e3 * cycle:.0f} | {ratio} |", flush=True)
         before = cycle
-    print("\n| n | samples | parameters | MB at most | of it libraries | bound | s |")
+
+
+def print_memory():
+    """A row for each size."""
+    print("| n | samples | parameters | MB at most | of it libraries | bound | s |")
     print("|---|---|---|---|---|---|---|")
     for samples, n, depth in MEMORY:
         result = in_a_process(samples, n, depth)
@@ -115,6 +152,29 @@ def main():
             f"| {bound / 1e6:,.0f} | {result['cycle']:.2f} |",
             flush=True,
         )
+
+
+PARTS = {
+    "compiling": print_compiling,
+    "averaging": print_averaging,
+    "times": print_times,
+    "memory": print_memory,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=PARTS, help="this part alone")
+    parser.add_argument("--train", nargs=3, type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.train:
+        print(json.dumps(train(*options.train)))
+        return
+    for part in [options.only] if options.only else PARTS:
+        PARTS[part]()
+        print()
 
 
 if __name__ == "__main__":

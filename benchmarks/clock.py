@@ -511,14 +511,15 @@ def main():
     parser.add_argument("--json", type=Path, default=Path("runs/clock.json"))
     options = parser.parse_args()
     names = options.task or (TASKS[:1] if options.quick else TASKS)
+    limit = 15.0 if options.quick else options.limit
     panels, values = [], []
     for name in names:
-        parts = measure(name, 15.0 if options.quick else options.limit, options.quick)
+        parts = measure(name, limit, options.quick)
         values += report(name, *parts)
         panels.append((name, *parts))
         picture(panels, options.figure)
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        command = f"python -m benchmarks.clock --limit {options.limit:g} --task "
+        command = f"python -m benchmarks.clock --limit {limit:g} --task "
         command += " ".join(names) + " --quick" * options.quick
         record = {"provenance": provenance(command), "rows": values}
         options.json.write_text(json.dumps(record, indent=1) + "\n")

@@ -172,9 +172,7 @@ def coarse_network(model: keras.Model, level: int) -> keras.Model:
     (None, 4)
     """
     parts = coarsening(model)
-    depth = parts.layers[0].depth
-    if level not in range(depth + 1) or isinstance(level, bool):
-        raise ValueError(f"`level` must be in 0 .. {depth}. Received: level={level!r}")
+    _check_level(level, parts.layers[0].depth)
     variables = [x for layer in parts.layers for x in layer.theta() if x is not None]
     for finer in range(level):
         variables = parts.restricted(variables, finer)
@@ -197,10 +195,14 @@ def coarse_data(data: Any, chain: Chain, level: int) -> Any:
     Returns:
         A tensor `(..., n_l)`.
 
+    Raises:
+        ValueError: A level that the chain does not have.
+
     >>> from msann_keras.prolongation.families import chain, path
     >>> coarse_data([[1.0, 3.0, 5.0]], chain(path(3), 1), level=1).numpy().round(5)
     array([[2., 5.]], dtype=float32)
     """
+    _check_level(level, len(chain.steps))
     data = ops.convert_to_tensor(data)
     if chain.sizes[level] == chain.sizes[0]:
         return data
@@ -226,6 +228,8 @@ def averaging(chain: Chain) -> Callable:
             result.append(data)
         return result
 
+    if chain.sizes[-1] == chain.sizes[0]:  # nothing to compute, and nothing to copy
+        return every_level
     return tf.function(every_level, jit_compile=True, autograph=False)
 
 
@@ -394,6 +398,11 @@ def _dtype_of_averages(tensor, chain, level):
     whole = keras.backend.is_int_dtype(tensor.dtype)
     coarsened = chain.sizes[level] < chain.sizes[0]
     return keras.config.floatx() if whole and coarsened else tensor.dtype
+
+
+def _check_level(level, depth):
+    if isinstance(level, bool | float) or level not in range(depth + 1):
+        raise ValueError(f"`level` must be in 0 .. {depth}. Received: level={level!r}")
 
 
 def _scaled(x, factors):

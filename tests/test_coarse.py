@@ -230,6 +230,12 @@ def test_coarse_data_are_averages_over_aggregates(topology, depth):
         np.testing.assert_allclose(ones, np.full(ones.shape, 7), rtol=1e-13)
 
 
+@pytest.mark.parametrize("level", [-1, 2, True, 1.0])
+def test_coarse_data_refuses_other_levels(level):
+    with pytest.raises(ValueError, match=rf"must be in 0 .. 1.*level={level}"):
+        ms.coarse_data(np.ones((1, 4)), chain(ms.path(4), 1), level)
+
+
 @pytest.mark.parametrize(
     ("topology", "depth"),
     [(space, depth) for spaces, depth in SPACES.values() for space in spaces],

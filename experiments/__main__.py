@@ -60,6 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.quick:
             configs = [config.quickly() for config in configs]
         if options.seeds:
+            if min(options.seeds) < 0:
+                raise ConfigError(
+                    f"`seeds` must be at least 0. Received: seeds={options.seeds}"
+                )
             seeds = {"seeds": tuple(options.seeds)}
             configs = [config.model_copy(update=seeds) for config in configs]
         command = _command(options)

@@ -296,6 +296,7 @@ def load_config(path: str | Path, way: str | None = None) -> Config:
 def _on_its_way(values: Any, way: str | None, name: str) -> Any:
     """The file's keys, with those of one way in their place."""
     ways = values.pop("ways", {}) if isinstance(values, dict) else {}
+    _check_mapping(name, "ways", ways)
     if way is None:
         way = next(iter(ways), "")
     if not way:
@@ -305,6 +306,17 @@ def _on_its_way(values: Any, way: str | None, name: str) -> Any:
             f"`way` must be one that {name} has: {', '.join(ways) or 'it has none'}. "
             f"Received: way={way!r}"
         )
-    changes = dict(ways[way])
-    task = values.get("task", {}) | changes.pop("task", {})
-    return values | {"task": task, "way": way} | changes
+    changes = ways[way]
+    _check_mapping(name, f"ways.{way}", changes)
+    tasks = values.get("task", {}), changes.get("task", {})
+    for key, task in zip(("task", f"ways.{way}.task"), tasks, strict=True):
+        _check_mapping(name, key, task)
+    return values | changes | {"task": tasks[0] | tasks[1], "way": way}
+
+
+def _check_mapping(name, key, value):
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"{name} cannot be used:\n  {key}: Should be a mapping, {{}} if it has "
+            f"nothing to say. Received: {value!r}"
+        )

@@ -247,8 +247,8 @@ def _idx(folder, part):
             f"Received: folder={str(folder)!r}"
         )
     prefix = {"train": "train", "test": "t10k"}[part]
-    images = read_idx(_find(folder, f"{prefix}-images", "idx3-ubyte"), 3)
-    labels = read_idx(_find(folder, f"{prefix}-labels", "idx1-ubyte"), 1)
+    images = read_idx(idx_file(folder, f"{prefix}-images", "idx3-ubyte"), 3)
+    labels = read_idx(idx_file(folder, f"{prefix}-labels", "idx1-ubyte"), 1)
     if len(images) != len(labels):
         raise ValueError(
             f"The `{prefix}` files must hold one label an image. Received: "
@@ -270,7 +270,7 @@ def _require(source, module):
         ) from error
 
 
-def _find(folder, stem, kind):
+def idx_file(folder, stem, kind):
     names = [f"{stem}{dot}{kind}{gz}" for dot in "-." for gz in ("", ".gz")]
     for name in names:
         if (folder / name).is_file():

@@ -9,26 +9,31 @@ queued anew. So a kill at any moment loses no finished run, and none is made twi
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.config import ConfigError
 from experiments.jobs import Job
-from experiments.runs import RunFile
+from experiments.runs import FORMAT, RunFile
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-#: Seconds without a sign of life after which a run's worker counts as dead.
+#: Seconds without a sign of life after which a worker elsewhere counts as dead.
 GRACE = 120.0
+#: Optuna's value of a run that diverged: it takes no NaN, and no one reads it.
+DIVERGED = 1e9
 #: Attempts to open the database, a second apart.
 OPENINGS = 3
 
@@ -36,7 +41,8 @@ OPENINGS = 3
 class Queue:
     """The runs of a sweep.
 
-    The same jobs find the same study again, from any process or machine.
+    The same jobs find the same study again, from any process or machine, as long as
+    run files have the same format.
 
     Args:
         address: Of a database, as SQLAlchemy has it: "sqlite:///runs/sweep.db",
@@ -51,8 +57,8 @@ class Queue:
     def __init__(self, address: str, jobs: Sequence[Job], grace: float = GRACE):
         self.jobs = {job.name: job for job in jobs}
         self.grace = grace
-        names = "\n".join(sorted(self.jobs))
-        self.study = _study(address, hashlib.sha256(names.encode()).hexdigest()[:16])
+        text = "\n".join([str(FORMAT), *sorted(self.jobs)])
+        self.study = _study(address, hashlib.sha256(text.encode()).hexdigest()[:16])
 
     def refill(self) -> None:
         """Queue what no one has made, is making, or is to make."""
@@ -70,7 +76,8 @@ class Queue:
             trial = self.study.ask()
             name = trial.user_attrs.get("run")
             if name is not None:
-                trial.set_user_attr("owner", [platform.node(), os.getpid()])
+                owner = [platform.node(), os.getpid(), _began(os.getpid())]
+                trial.set_user_attr("owner", owner)
             if name is None or self._has_other(trial, name):
                 self.study.tell(trial, state=TrialState.PRUNED)
                 continue
@@ -83,9 +90,11 @@ class Queue:
         done = threading.Event()
 
         def beat():
-            while not done.is_set():
-                trial.set_user_attr("alive", time.time())
-                done.wait(self.grace / 4)
+            # Who has been given up finishes all the same.
+            with suppress(UpdateFinishedTrialError):
+                while not done.is_set():
+                    trial.set_user_attr("alive", time.time())
+                    done.wait(self.grace / 4)
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -102,15 +111,18 @@ class Queue:
 
     def finish(self, trial: optuna.Trial, record: RunFile) -> None:
         """Leave a run in the database."""
-        trial.set_user_attr("record", record.model_dump_json())
-        self.study.tell(trial, record.history[-1].mse, skip_if_finished=True)
+        # Another machine gives the trial up if this one has slept.
+        with suppress(UpdateFinishedTrialError):
+            trial.set_user_attr("record", record.model_dump_json())
+            self.study.tell(trial, _value(record), skip_if_finished=True)
+        self.add(trial.user_attrs["run"], record)
 
     def add(self, name: str, record: RunFile) -> None:
         """Tell of a run that was made elsewhere, unless it is known."""
         if name not in self.finished():
             self.study.add_trial(
                 optuna.trial.create_trial(
-                    value=record.history[-1].mse,
+                    value=_value(record),
                     user_attrs={"run": name, "record": record.model_dump_json()},
                 )
             )
@@ -129,7 +141,9 @@ class Queue:
         return self.study.get_trials(deepcopy=False, states=states)
 
     def _give_back(self, trial):
-        self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        # Even so it is refused if another finishes it at this moment.
+        with suppress(UpdateFinishedTrialError):
+            self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def _names(self, *states) -> set[str]:
         return {trial.user_attrs["run"] for trial in self._trials(*states)
@@ -147,9 +161,9 @@ class Queue:
         )
 
     def _abandoned(self, trial) -> bool:
-        host, process = trial.user_attrs.get("owner", (None, None))
-        if host == platform.node() and not _exists(process):
-            return True
+        host, process, began = trial.user_attrs.get("owner", (None, None, None))
+        if host == platform.node():  # a silence may be this machine's own sleep
+            return not _exists(process) or _began(process) not in (began, None)
         seen = trial.user_attrs.get("alive", trial.datetime_start.timestamp())
         return time.time() - seen > self.grace
 
@@ -178,6 +192,22 @@ def _study(address, name):
             raise ConfigError(
                 f"`storage` does not answer. Received: {shown!r} ({reason})"
             ) from None
+
+
+def _value(record: RunFile) -> float:
+    mse = record.history[-1].mse
+    return mse if math.isfinite(mse) else DIVERGED
+
+
+def _began(process: int) -> str | None:
+    """When a process began, if the system says: its number may be used again."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_bytes()
+    except OSError:
+        return None
+    # The program's name is in brackets, and may hold brackets itself.
+    state, *fields = stat.rpartition(b")")[2].decode().split()
+    return "ended" if state == "Z" else fields[18]
 
 
 def _exists(process: int) -> bool:

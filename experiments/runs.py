@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from experiments.config import Config, Scheme
+from experiments.mnist import idx_file
 from experiments.training import Evaluation, Run
 
 #: Changes when old run files can no longer be read.
@@ -31,7 +33,8 @@ class RunFileError(ValueError):
 class RunFile(BaseModel):
     """Everything that tables and figures may say about a run."""
 
-    model_config = ConfigDict(extra="forbid")
+    # NaN as NaN: of a run that diverged `null` could not be read.
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
     format: int = FORMAT
     settings: dict[str, Any]
@@ -66,7 +69,11 @@ def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
     values = {"task": task.pop("name"), "data_seed": task.pop("seed")}
     if "variant" in task:
         values["task_variant"] = task.pop("variant")
-    if "folder" in task:  # its name; a run file names no one's machine
+    if "folder" in task:
+        parts = ("train",) if "validation" in task else ("train", "t10k")
+        if digest := _digest(task["folder"], parts):
+            task["images"] = digest
+        # Its name; a run file names no one's machine.
         task["folder"] = Path(task["folder"]).name
     values |= task | {"depth": scheme.depth}
     if scheme.depth:
@@ -97,6 +104,19 @@ def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
             "seed": seed,
         }
     )
+
+
+@functools.cache  # read once, however many runs there are
+def _digest(folder: str, parts: tuple[str, ...]) -> str | None:
+    """Of a folder's images; `None` without them, which is told when they are loaded."""
+    digest = hashlib.sha256()
+    try:
+        for part in parts:
+            file = idx_file(Path(folder), f"{part}-images", "idx3-ubyte")
+            digest.update(file.read_bytes())
+    except OSError:
+        return None
+    return digest.hexdigest()[:8]
 
 
 def file_name(values: dict[str, Any]) -> str:

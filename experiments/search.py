@@ -89,9 +89,11 @@ def search(runner: Runner, trials: int, storage: str) -> list[Scheme]:
     study = optuna.create_study(
         study_name=f"search {config.title} {config.way} {config.budget:g}",
         storage=storage,
-        sampler=optuna.samplers.TPESampler(seed=config.seeds[0]),
         load_if_exists=True,
     )
+    # A sampler draws from the beginning again when a search goes on.
+    seed = config.seeds[0] + len(study.trials)
+    study.sampler = optuna.samplers.TPESampler(seed=seed)
 
     def objective(trial):
         scheme = propose(trial)

@@ -20,7 +20,7 @@ from rich.progress import (
 from experiments.config import Config, ConfigError
 from experiments.jobs import Job, jobs
 from experiments.queue import Queue
-from experiments.runs import find_run, folders, load_or_skip, save_run, write_run
+from experiments.runs import find_run, folders, save_run, write_run
 
 #: Compiled programs that a worker keeps.
 PROGRAMS = 4
@@ -52,9 +52,11 @@ def sweep(
             in `folder` by default.
 
     Raises:
-        ConfigError: Data or database cannot be had, or a run cannot be made or
-            written. Finished runs are kept.
+        ConfigError: `workers` is less than 1, data or database cannot be had, or a
+            run cannot be made or written. Finished runs are kept.
     """
+    if workers < 1:
+        raise ConfigError(f"`workers` must be at least 1. Received: workers={workers}")
     every = jobs(configs)
     found = {}
     for job in every:
@@ -63,7 +65,8 @@ def sweep(
                 found[job.name] = record
                 console.print(f"reused: {job} is finished already")
                 break
-    if len(found) == len(every):
+    complete = len(found) == len(every)
+    if complete and not storage:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,6 +76,8 @@ def sweep(
     queue = Queue(address, every)
     for name, record in found.items():
         queue.add(name, record)
+    if complete:  # other machines know now
+        return
     queue.refill()
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
@@ -131,7 +136,7 @@ def work(
             trial, job = claim
             with queue.alive(trial):
                 # Its worker may have died between the file and the database.
-                record = load_or_skip(folder / job.name)
+                record = find_run(folder, job.settings)
                 record = record or _made(job, programs, folder, command, messages)
                 queue.finish(trial, record)
             messages.put((str(job), f"MSE {record.history[-1].mse:.4f}", None))
@@ -205,7 +210,8 @@ def _watch(progress, queue, messages, processes):
     total = progress.add_task("all runs", total=todo, state="")
     bars, shares = {}, {}
     while True:
-        running = any(process.is_alive() for process in processes)
+        # `any` would not ask them all, and the dead keep their numbers until asked.
+        running = sum(process.is_alive() for process in processes)
         while not messages.empty():
             name, state, share = messages.get()
             if name is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +43,7 @@ class Run(NamedTuple):
     """What a run leaves behind.
 
     Attributes:
-        history: From the untrained network on.
+        history: From the untrained network on; the MSE of one that diverged is NaN.
         compile_seconds: To build, trace and compile the program; shared by all runs
             of a `Trainer`.
         hierarchy: The table of levels.
@@ -199,7 +200,10 @@ class Trainer:
         self.model = self._fresh_model(config, scheme, seed)
         clock = Clock(lambda seconds: self._mse())
         if scheme.coarsen_data:
-            self._fit_coarsened(ms.schedules.gamma_cycle(self.depth), 1, clock, seed)
+            # It has compiled even so; `run` tells of it.
+            with contextlib.suppress(FloatingPointError):
+                schedule = ms.schedules.gamma_cycle(self.depth)
+                self._fit_coarsened(schedule, 1, clock, seed)
         else:
             every_level = [ms.Visit(level, 1) for level in range(self.depth + 1)]
             if scheme.schedule == "simultaneous":
@@ -261,7 +265,12 @@ class Trainer:
                 cycles = int((config.budget - first) // each)
                 if cycles < 1:
                     raise _too_small(config.budget, first + each)
-            self._fit_coarsened(schedule, cycles, clock, seed)
+            try:
+                self._fit_coarsened(schedule, cycles, clock, seed)
+            except FloatingPointError:
+                # The model has the weights from before; they are not the result.
+                history.append(history[-1]._replace(mse=math.nan))
+                progress(history[-1])
         else:
             plan = stages(
                 schedule, *shared, config.budget, config.evaluate_every,

@@ -1,6 +1,7 @@
 """Experiments: configs, stages, run files, tables and the command itself."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from experiments import published
 from experiments.__main__ import main
 from experiments.config import ConfigError, load_config
 from experiments.jobs import jobs
+from experiments.report import records
 from experiments.runs import (
     Result,
     RunFileError,
@@ -24,7 +26,8 @@ from experiments.runs import (
     settings,
 )
 from experiments.tables import across, final_mse, table, to_tenth
-from experiments.training import Evaluation, Run, stages
+from experiments.tasks import load_task
+from experiments.training import Evaluation, Run, Trainer, stages
 from msann_keras.cost import NOT_REACHED, cost
 
 ROOT = Path(__file__).parent.parent
@@ -106,6 +109,15 @@ def test_configs_expect_what_the_report_says_the_paper_published(name, paper):
         assert (cell.cost_to_tenth or NOT_REACHED) == paper.tenth[column].value
 
 
+@pytest.mark.parametrize("name", ["table1_one_object", "table2_two_objects"])
+@pytest.mark.parametrize(
+    ("way", "optimizer"), [("paper", "adam"), ("script", "tf1_rmsprop")]
+)
+def test_the_grid_has_the_optimizer_of_its_way(name, way, optimizer):
+    swept = load_config(ROOT / f"configs/{name}.yaml", way).swept()
+    assert {scheme.optimizer for scheme in swept.schemes} == {optimizer}
+
+
 def test_the_grid_is_the_papers():
     config = load_config(ROOT / "configs/table1_one_object.yaml").swept()
     cycles = {(x.gamma, x.depth, x.smoothing_steps) for x in config.schemes}
@@ -174,6 +186,20 @@ def test_the_grid_is_the_papers():
     ],
 )
 def test_bad_configs_are_refused_by_key(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(written(tmp_path, changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ways": ["a"]}, r"  ways: Should be a mapping.*Received: \['a'\]"),
+        ({"ways": {"a": None}}, r"  ways.a: Should be a mapping.*Received: None"),
+        ({"ways": {"a": {"task": None}}}, "  ways.a.task: Should be.*Received: None"),
+        ({"ways": {"a": {}}, "task": "mnist"}, "  task: Should be.*Received: 'mnist'"),
+    ],
+)
+def test_bad_ways_are_refused_by_key(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
         load_config(written(tmp_path, changes))
 
@@ -265,6 +291,33 @@ def test_a_run_file_brings_back_the_run_and_its_provenance(tmp_path, config):
     assert {"keras", "tensorflow", "numpy"} <= set(record.provenance["versions"])
     assert not list(tmp_path.glob("*.part"))
     assert find_run(tmp_path, values) == record
+
+
+def test_a_run_that_diverged_is_read_here_and_in_the_report(tmp_path, config):
+    values = settings(config, config.schemes[0], 618)
+    run = Run([*HISTORY, HISTORY[-1]._replace(mse=math.nan)], 3.0, "levels", 0.057)
+    save_run(tmp_path, values, run, "bundled", "make test")
+    record = find_run(tmp_path, values)
+    assert record.history[:-1] == HISTORY and math.isnan(record.history[-1].mse)
+    found = records.read(tmp_path)
+    assert not found.damaged
+    assert found.runs[file_name(values)].final_mse == math.inf
+
+
+def test_coarsened_training_that_diverges_ends_its_history(tmp_path):
+    scheme = {"label": "a", "depth": 1, "coarsen_data": True, "optimizer": "adam"}
+    schemes = [scheme | {"label": "b", "learning_rate": 3e38}, scheme]
+    task = {"name": "mnist", "image_size": 8, "seed": 1, "validation": 100}
+    changes = {"task": task, "hidden": [8], "budget": 2560, "schemes": schemes}
+    config = load_config(written(tmp_path, changes))
+    diverging, sound = config.schemes
+    told = []
+    trainer = Trainer(config, diverging, 1, load_task(config.task))
+    history = trainer.run(config, diverging, 1, told.append).history
+    assert math.isfinite(history[0].mse) and math.isnan(history[-1].mse)
+    assert told == history
+    history = trainer.run(config, sound, 1).history
+    assert history[-1].mse < history[0].mse
 
 
 def test_other_settings_are_another_run(tmp_path, config):
@@ -367,6 +420,29 @@ def test_run_files_hold_no_folder_of_the_machine(tmp_path, config):
     config = config.model_copy(update={"task": task})
     values = settings(config, config.schemes[0], 7)
     assert values["folder"] == "digits"
+
+
+def test_other_images_in_a_folder_of_the_same_name_are_another_run(tmp_path, config):
+    def name(number, validation, train, t10k):
+        folder = tmp_path / str(number) / "raw"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "train-images-idx3-ubyte").write_text(train)
+        (folder / "t10k-images.idx3-ubyte").write_text(t10k)
+        changes = {"source": "idx", "folder": str(folder), "validation": validation}
+        task = config.task.model_copy(update=changes)
+        other = config.model_copy(update={"task": task})
+        return file_name(settings(other, config.schemes[0], 7))
+
+    digits, fashion = name(1, 100, "digits", "a"), name(2, 100, "fashion", "a")
+    assert digits != fashion
+    # The other file matters where it is read.
+    assert name(3, 100, "digits", "b") == digits
+    assert name(3, None, "digits", "b") != name(1, None, "digits", "a")
+
+
+def test_committed_run_files_have_the_names_of_their_settings():
+    for path in (ROOT / "results").glob("*.json"):
+        assert file_name(json.loads(path.read_text())["settings"]) == path.name
 
 
 # The whole command

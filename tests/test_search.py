@@ -1,12 +1,16 @@
 """The search for gamma, L and k: proposals, words, and the command."""
 
+from types import SimpleNamespace
+
 import optuna
 import pytest
 import yaml
 from test_sweep import TINY
 
+from experiments.config import Config
 from experiments.runs import load_run
-from experiments.search import in_words, kind, main, propose
+from experiments.search import in_words, kind, main, propose, search
+from experiments.training import Evaluation
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,28 @@ def test_a_proposal_is_what_it_is_called(params, words):
 def test_an_unknown_config_ends_with_one_line(tmp_path, capsys):
     assert main([str(tmp_path / "none.yaml"), "--runs", str(tmp_path)]) == 2
     assert "none.yaml" in capsys.readouterr().out
+
+
+class Found:
+    """In place of a runner: every run reaches its target at once."""
+
+    config = Config.model_validate(TINY)
+
+    def __call__(self, scheme, seed):
+        history = [Evaluation(0.0, 0, 0.0, 0.25), Evaluation(1.0, 1, 1.0, 0.01)]
+        return SimpleNamespace(history=history)
+
+
+def test_a_search_that_goes_on_does_not_repeat_its_trials(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    for trials in (2, 4):
+        schemes = search(Found(), trials, storage)
+    rates = [scheme.learning_rate for scheme in schemes]
+    assert len(set(rates)) == 4
+    # A new search with this seed begins as ever.
+    sampler = optuna.samplers.TPESampler(seed=TINY["seeds"][0])
+    first = propose(optuna.create_study(sampler=sampler).ask())
+    assert first in schemes
 
 
 @pytest.mark.slow

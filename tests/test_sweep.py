@@ -1,6 +1,8 @@
 """The sweep: its queue, what a kill leaves, other machines, bad addresses."""
 
 import contextlib
+import json
+import math
 import os
 import shutil
 import signal
@@ -14,13 +16,14 @@ import numpy as np
 import optuna
 import pytest
 import yaml
+from rich.console import Console
 
 from experiments.__main__ import main
 from experiments.config import ConfigError, load_config
 from experiments.jobs import jobs
-from experiments.queue import Queue
-from experiments.runs import Run, load_run, save_run
-from experiments.sweep import gather
+from experiments.queue import Queue, _began
+from experiments.runs import FORMAT, Run, load_run, save_run
+from experiments.sweep import gather, sweep
 from experiments.training import Evaluation
 
 ROOT = Path(__file__).parent.parent
@@ -99,24 +102,87 @@ def test_a_run_queued_twice_is_made_once(every, address):
     assert sorted(claimed) == sorted(job.name for job in every)
 
 
-def test_runs_of_a_dead_process_are_given_to_another(every, address):
+@pytest.mark.parametrize("waited_for", [True, False])
+def test_runs_of_a_dead_process_are_given_to_another(every, address, waited_for):
     queue = Queue(address, every)
     queue.refill()
     trial, job = queue.claim()
-    child = subprocess.Popen([sys.executable, "-c", "pass"])
-    child.wait()
-    trial.set_user_attr("owner", [trial.user_attrs["owner"][0], child.pid])
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    host, began = trial.user_attrs["owner"][0], _began(child.pid)
+    trial.set_user_attr("owner", [host, child.pid, began])
     others = {queue.claim()[1].name for _ in every[1:]}
     assert queue.claim() is None and job.name not in others
     queue.refill()
+    assert queue.claim() is None
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie from now on
+    if waited_for:
+        child.wait()
+    queue.refill()
     assert queue.claim()[1].name == job.name
+    child.communicate()
+
+
+def test_a_process_with_the_number_of_a_dead_one_is_not_taken_for_it(every, address):
+    queue = Queue(address, every)
+    queue.refill()
+    trial, job = queue.claim()
+    host, process, began = trial.user_attrs["owner"]
+    trial.set_user_attr("owner", [host, process, began + "0"])
+    queue.refill()
+    assert job.name in queue._names(optuna.trial.TrialState.WAITING)
+
+
+def test_a_machine_that_slept_keeps_its_runs(every, address):
+    queue = Queue(address, every)
+    queue.refill()
+    trial, job = queue.claim()
+    trial.set_user_attr("alive", time.time() - 1e6)
+    queue.refill()
+    assert job.name not in queue._names(optuna.trial.TrialState.WAITING)
+
+
+def test_a_run_that_was_given_up_is_finished_all_the_same(tmp_path, every, address):
+    queue = Queue(address, every, grace=0.04)
+    queue.refill()
+    trial, job = queue.claim()
+    with queue.alive(trial):
+        queue._give_back(trial)  # another machine does
+        time.sleep(0.1)
+        queue.finish(trial, made(job, tmp_path))
+    assert [name for name, _ in queue.records()] == [job.name]
+    queue.refill()
+    names = [queue.claim()[1].name for _ in every[1:]]
+    assert queue.claim() is None and job.name not in names
+
+
+def test_runs_that_diverged_are_done(tmp_path, every, address):
+    queue = Queue(address, every)
+    queue.refill()
+    trial, job = queue.claim()
+    queue.finish(trial, made(job, tmp_path, math.nan))
+    other = next(x for x in every if x is not job)
+    queue.add(other.name, made(other, tmp_path, math.nan))
+    assert queue.finished() == {job.name, other.name}
+    queue.refill()
+    assert queue.finished().isdisjoint(queue.claim()[1].name for _ in every[2:])
+    assert all(math.isnan(run.history[-1].mse) for _, run in queue.records())
+
+
+def test_run_files_of_another_format_are_another_study(
+    tmp_path, every, address, monkeypatch
+):
+    Queue(address, every).add(every[0].name, made(every[0], tmp_path))
+    assert Queue(address, every).finished()
+    monkeypatch.setattr("experiments.queue.FORMAT", FORMAT + 1)
+    assert not Queue(address, every).finished()
 
 
 def test_a_silent_machine_is_given_up_after_the_grace(every, address):
     queue = Queue(address, every, grace=30.0)
     queue.refill()
     trial, job = queue.claim()
-    trial.set_user_attr("owner", ["elsewhere", 1])
+    trial.set_user_attr("owner", ["elsewhere", 1, "1"])
     trial.set_user_attr("alive", time.time() - 20)
     queue.refill()
     assert job.name not in queue._names(optuna.trial.TrialState.WAITING)
@@ -158,6 +224,14 @@ def test_runs_made_before_are_told_once(tmp_path, every, address):
     assert every[0].name not in {queue.claim()[1].name for _ in every[1:]}
 
 
+def test_a_machine_with_every_run_tells_the_others(tmp_path, every, address):
+    for job in every:
+        made(job, tmp_path)
+    config = load_config(tmp_path / "tiny.yaml")
+    sweep([config], tmp_path, 1, "make test", Console(), address)
+    assert Queue(address, every).finished() == {job.name for job in every}
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [
@@ -177,12 +251,17 @@ def test_wrong_addresses_are_refused_and_passwords_not_shown(every, address, mes
 
 
 def test_bad_files_and_old_ones_are_named_and_made_again(tmp_path, capsys):
-    path, runs = written(tmp_path, seeds=[1]), tmp_path / "runs"
-    first, second, third = jobs([load_config(path)])
+    schemes = [*TINY["schemes"], {"label": "start", "start_depth": 1}]
+    path, runs = written(tmp_path, seeds=[1], schemes=schemes), tmp_path / "runs"
+    first, second, third, fourth = jobs([load_config(path)])
     record = made(first, runs)
     made(second, runs)
     (runs / second.name).write_text(record.model_dump_json()[:100])
     (runs / third.name).write_text('{"format": 1}')
+    made(fourth, runs)
+    others = json.loads((runs / fourth.name).read_text())
+    others["settings"]["batch_size"] = 999
+    (runs / fourth.name).write_text(json.dumps(others))
     (runs / "x.json.part").write_text("half")
     command = [str(path), "--runs", str(runs), "--workers", "1"]
     command += ["--figure", str(tmp_path / "figure.png")]
@@ -193,6 +272,22 @@ def test_bad_files_and_old_ones_are_named_and_made_again(tmp_path, capsys):
     assert load_run(runs / first.name) == record
     assert load_run(runs / second.name).history[-1].cost > 1400
     assert load_run(runs / third.name).history[-1].cost > 1400
+    assert load_run(runs / fourth.name).settings["batch_size"] == 16
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--workers", "0"], "`workers` must be at least 1. Received: workers=0"),
+        (["--workers", "-1"], "`workers` must be at least 1. Received: workers=-1"),
+        (["--seeds", "3", "-1"], "`seeds` must be at least 0. Received: seeds=[3, -1]"),
+    ],
+)
+def test_bad_options_are_refused_by_name(tmp_path, capsys, options, message):
+    runs = tmp_path / "runs"
+    assert main([str(written(tmp_path)), "--runs", str(runs), *options]) == 2
+    assert message in capsys.readouterr().out
+    assert not runs.exists()
 
 
 def test_budgets_in_evaluations_and_in_seconds(tmp_path):
@@ -242,15 +337,21 @@ def test_a_sweep_killed_twenty_times_ends_like_an_undisturbed_one(tmp_path):
     # 3 schemes x 8 seeds = 24 runs
     path = written(tmp_path, seeds=list(range(8)), budget=32_000)
     runs, rng = tmp_path / "killed", np.random.default_rng(7)
-    kills = 0
+    kills, seen = 0, {}
     while kills < 20:
         process = start(path, runs, "--workers", "2")
         time.sleep(rng.uniform(0.5, 14))
+        # However slow the machine is, some runs are made between the kills.
+        deadline = time.time() + 120
+        while kills % 5 == 0 and len(list(runs.glob("*.json"))) <= len(seen):
+            assert time.time() < deadline and process.poll() is None
+            time.sleep(0.1)
         assert process.poll() is None, "it was done before it was killed often enough"
         kill(process)
         kills += 1
         for file in runs.glob("*.json"):
             load_run(file)  # whole at any moment
+            seen.setdefault(file, file.read_bytes())
     print(f"{kills} kills, {len(histories(runs))} of 24 runs then finished")
     process = start(path, runs, "--workers", "2")
     out, _ = process.communicate(timeout=400)
@@ -261,6 +362,9 @@ def test_a_sweep_killed_twenty_times_ends_like_an_undisturbed_one(tmp_path):
     assert process.returncode == 0, out
     assert len(histories(runs)) == 24
     assert histories(runs) == histories(undisturbed)
+    # A run made again would have the same history, and other times.
+    assert len(seen) >= 4
+    assert {file: file.read_bytes() for file in seen} == seen
 
 
 def command_line(process):

@@ -270,7 +270,12 @@ def _require(source, module):
         ) from error
 
 
-def idx_file(folder, stem, kind):
+def idx_file(folder: Path, stem: str, kind: str) -> Path:
+    """The file of images or labels in a folder, with either name, zipped or not.
+
+    Raises:
+        FileNotFoundError: None of these names is there.
+    """
     names = [f"{stem}{dot}{kind}{gz}" for dot in "-." for gz in ("", ".gz")]
     for name in names:
         if (folder / name).is_file():

@@ -13,7 +13,7 @@ from msann_keras.cost import NOT_REACHED, cost_to_fraction
 
 
 def final_mse(run: RunFile) -> float:
-    """The MSE at the last evaluation, after smoothing at level 0."""
+    """The MSE at the last evaluation."""
     return run.history[-1].mse
 
 

@@ -42,6 +42,7 @@ from experiments.mnist import load_mnist
 from experiments.runs import provenance
 from experiments.synthetic import one_object, two_objects
 from msann_keras.cost import cost_to_target
+from msann_keras.multilevel_optimizer import begin_anew
 
 BATCH = 128
 TARGETS = ("1/10", "1/20", "strict")
@@ -284,11 +285,7 @@ class Bench:
         optimizer = model.optimizer
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
-        fresh = type(optimizer).from_config(optimizer.get_config())
-        fresh.build(model.trainable_variables)
-        pairs = zip(optimizer.variables, fresh.variables, strict=True)
-        for variable, value in pairs:
-            variable.assign(value)
+        begin_anew(optimizer, model.trainable_variables)
         optimizer.learning_rate = trial.rate
 
 

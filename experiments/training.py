@@ -16,6 +16,7 @@ import msann_keras as ms
 from experiments.config import Config, Scheme
 from experiments.synthetic import Task
 from msann_keras.cost import cost
+from msann_keras.multilevel_optimizer import begin_anew
 from msann_keras.prolongation.families import resolve
 
 #: Calls of a run that ends by its seconds.
@@ -24,7 +25,7 @@ OPTIMIZERS = {"tf1_rmsprop": ms.TF1RMSprop, "adam": keras.optimizers.Adam}
 
 
 class Evaluation(NamedTuple):
-    """The state of a run: before training, or after smoothing at level 0.
+    """The state of a run: before training, or between two visits.
 
     Attributes:
         cost: C(t), section 4.1.
@@ -230,11 +231,7 @@ class Trainer:
         self.model.set_weights(weights)
         optimizer = self.model.optimizer
         # Slots of coarse levels that are packed for coarsened data begin anew too.
-        fresh = type(optimizer).from_config(optimizer.get_config())
-        fresh.build(self.model.trainable_variables)
-        pairs = zip(optimizer.variables, fresh.variables, strict=True)
-        for variable, start in pairs:
-            variable.assign(start)
+        begin_anew(optimizer, self.model.trainable_variables)
         optimizer.learning_rate = scheme.learning_rate
 
         hierarchy = self.model.hierarchy

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from msann_keras.coarse import coarsening
 from msann_keras.feeding import Chunk
-from msann_keras.multilevel_optimizer import unwrapped
+from msann_keras.multilevel_optimizer import begin_anew, unwrapped
 from msann_keras.schedules import Visit
 
 #: Optimizers that treat every entry alike, so that variables may be joined to one.
@@ -116,7 +116,7 @@ class Cycles:
             for variable, value in zip(fine, before, strict=True):
                 variable.assign(value)
             for level in self.levels:
-                level.forget()
+                begin_anew(level.optimizer, level.variables)
             raise FloatingPointError(
                 "The weights became NaN or infinite in this cycle, so those from "
                 "before it are kept, and the optimizers begin anew. Lower the learning "
@@ -263,15 +263,6 @@ class _Level:
         self.tau = [
             tf.Variable(tf.zeros_like(v)) for v in self.variables if cycles.consistency
         ]
-
-    def forget(self):
-        """Give the optimizer's slots the values that they began with."""
-        fresh = type(self.optimizer).from_config(self.optimizer.get_config())
-        fresh.build(self.variables)
-        for variable, start in zip(
-            self.optimizer.variables, fresh.variables, strict=True
-        ):
-            variable.assign(start)
 
     def clear(self):
         """Leave nothing of a coarse level in the model's weights."""

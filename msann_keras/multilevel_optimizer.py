@@ -318,6 +318,14 @@ class Scaled(keras.optimizers.schedules.LearningRateSchedule):
         return {"schedule": schedule, "factor": float(self.factor)}
 
 
+def begin_anew(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
+    """Give an optimizer's slots and counts the values that they began with."""
+    fresh = type(optimizer).from_config(optimizer.get_config())
+    fresh.build(variables)
+    for variable, start in zip(optimizer.variables, fresh.variables, strict=True):
+        variable.assign(start)
+
+
 def unwrapped(optimizer) -> MultilevelOptimizer:
     """The multilevel optimizer inside Keras's loss scaling (mixed precision)."""
     return getattr(optimizer, "inner_optimizer", optimizer)

@@ -12,7 +12,7 @@ WAY_OPTION = $(if $(WAY),--way $(WAY))
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
-	experiment-ordering experiment-rates results report \
+	experiment-ordering experiment-rates report \
 	table1 table2 table3 figure5 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
@@ -79,9 +79,6 @@ search: install ## Which gamma, L and k? Seconds to a tenth, by a sampler
 	$(RUN) -m experiments.search configs/table1_one_object.yaml --figure figures/search-one-object.png
 	$(RUN) -m experiments.search configs/table2_two_objects.yaml --figure figures/search-two-objects.png
 	$(RUN) -m experiments.search configs/table3_mnist_grid.yaml --figure figures/search-mnist.png
-
-results: install ## Print the published tables from the run files in results/
-	$(RUN) -m experiments $(ORDERING) $(RATES) --runs results --figure figures/results.png
 
 report: install ## One HTML page of every table and figure, from results/ alone
 	$(RUN) -m experiments.report

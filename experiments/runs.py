@@ -247,7 +247,7 @@ def provenance(command: str) -> dict[str, Any]:
     return {
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": command,
-        "revision": _revision(),
+        "revision": REVISION,
         "python": platform.python_version(),
         "versions": {
             name: version(name)
@@ -271,6 +271,10 @@ def _revision() -> str:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+#: Asked when the code is loaded: by a run's end another may be checked out.
+REVISION = _revision()
 
 
 def _processor() -> str:

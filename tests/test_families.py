@@ -515,6 +515,23 @@ def test_refuses_a_depth_too_deep(space, deepest):
         chain(space, deepest + 1)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        ms.path,
+        ms.cycle,
+        ms.identity,
+        lambda n: ms.grid(n, n),
+        lambda n: ms.torus(n, n),
+        lambda n: ms.random_orthogonal(n, seed=1),
+    ],
+)
+def test_sizes_may_be_numpys_integers(made):
+    topology = made(np.prod((4, 2)))
+    assert topology == made(8)
+    assert json.dumps(topology.get_config())
+
+
 @pytest.mark.parametrize("size", [0, -4, True, 4.0, "4", None])
 @pytest.mark.parametrize(
     "make",

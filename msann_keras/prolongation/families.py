@@ -38,6 +38,7 @@ from msann_keras.prolongation.topology import (
     check_seed,
     check_sizes,
     half,
+    plain,
 )
 
 __all__ = [
@@ -188,7 +189,7 @@ def random_orthogonal(size: int, *, seed: int) -> RandomOrthogonal:
     >>> np.allclose(P.matrix().T @ P.matrix(), np.eye(3))
     True
     """
-    return RandomOrthogonal(size, seed)
+    return RandomOrthogonal(*plain(size), seed)
 
 
 def identity(size: int) -> Unstructured:
@@ -197,7 +198,7 @@ def identity(size: int) -> Unstructured:
     >>> identity(10).coarsen()
     (Identity(10 x 10), Unstructured(size=10))
     """
-    return Unstructured(size)
+    return Unstructured(*plain(size))
 
 
 def given(*prolongations: Any) -> Given:

@@ -23,7 +23,7 @@ from msann_keras.prolongation.operators import (
     Kronecker,
     Prolongation,
 )
-from msann_keras.prolongation.topology import Topology, check_sizes, half
+from msann_keras.prolongation.topology import Topology, check_sizes, half, plain
 
 
 @dataclass(frozen=True, repr=False)
@@ -186,7 +186,7 @@ def path(size: int, *, prolongation: str = "pair") -> Path:
     >>> path(1024, prolongation="band").coarsen()
     (Matrix(1024 x 512), Path(size=512, prolongation='band'))
     """
-    return Path(size, prolongation=prolongation)
+    return Path(*plain(size), prolongation=prolongation)
 
 
 def cycle(size: int, *, prolongation: str = "pair") -> Cycle:
@@ -205,7 +205,7 @@ def cycle(size: int, *, prolongation: str = "pair") -> Cycle:
     >>> cycle(8).coarsen()
     (Aggregation(8 x 4), Cycle(size=4))
     """
-    return Cycle(size, prolongation=prolongation)
+    return Cycle(*plain(size), prolongation=prolongation)
 
 
 def grid(*shape: int, prolongation: str = "pair") -> Grid:
@@ -223,7 +223,7 @@ def grid(*shape: int, prolongation: str = "pair") -> Grid:
     >>> grid(28, 28).coarsen()
     (Kronecker(784 x 392), Grid(shape=(14, 28)))
     """
-    return Grid(tuple(shape), prolongation=prolongation)
+    return Grid(plain(*shape), prolongation=prolongation)
 
 
 def torus(*shape: int, prolongation: str = "pair") -> Torus:
@@ -241,7 +241,7 @@ def torus(*shape: int, prolongation: str = "pair") -> Torus:
     >>> torus(8, 8, prolongation="cover").coarsen()
     (Kronecker(64 x 32), Torus(shape=(4, 8), prolongation='cover'))
     """
-    return Torus(tuple(shape), prolongation=prolongation)
+    return Torus(plain(*shape), prolongation=prolongation)
 
 
 def square_grid(size: int) -> Grid:

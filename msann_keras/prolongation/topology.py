@@ -13,6 +13,8 @@ from dataclasses import fields, is_dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from msann_keras.prolongation.cache import digest
 from msann_keras.prolongation.operators import (
     Aggregation,
@@ -233,6 +235,11 @@ def chain(topology: Topology, depth: int) -> Chain:
 def half(size: int) -> int:
     """Nodes of the next coarser level, where pairs merge: size/2, rounded up."""
     return -(-size // 2)
+
+
+def plain(*sizes: int) -> tuple[int, ...]:
+    """NumPy's integers as Python's, which a saved model can hold; the rest as it is."""
+    return tuple(int(x) if isinstance(x, np.integer) else x for x in sizes)
 
 
 def check_sizes(name: str, *sizes: int) -> None:

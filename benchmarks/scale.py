@@ -2,11 +2,12 @@
 
     python -m benchmarks.scale [--only averaging]
 
-Every row is a process of its own that trains the network n, n/4, n/8, n/4, n on one
-object for a few V-cycles (k = 1, Adam, batch 128). Compiling counts tracing and what
-the first call takes longer; "again" is another process that finds the program in
-TensorFlow's persistent cache on disk. Memory is the largest resident size of the
-process, the libraries and the arrays given to `fit` included.
+Every row, but for those of averaging, is a process of its own that trains the network
+n, n/4, n/8, n/4, n on one object for a few V-cycles (k = 1, Adam, batch 128). Compiling
+counts tracing and what the first call takes longer; "again" is another process that
+finds the program in TensorFlow's persistent cache on disk. Averaging brings the data of
+the clock's tasks to the device. Memory is the largest resident size of the process, the
+libraries and the arrays given to `fit` included.
 """
 
 import argparse

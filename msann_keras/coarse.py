@@ -214,8 +214,13 @@ def coarse_data(data: Any, chain: Chain, level: int) -> Any:
 def averaging(chain: Chain) -> Callable:
     """A compiled function from data to their averages at levels 1 .. L.
 
-    `coarse_data` at every level, each made from the one before: half the work in all
-    of what the first one takes.
+    `coarse_data` at every level, each made from the one before: where sizes halve, all
+    of them together take twice what the first one takes.
+
+    >>> from msann_keras.prolongation.families import chain, path
+    >>> [x.numpy().round(5).tolist() for x in averaging(chain(path(4), 2))(
+    ...     ops.convert_to_tensor([[1.0, 3.0, 5.0, 7.0]]))]
+    [[[2.0, 6.0]], [[4.0]]]
     """
 
     def every_level(data):

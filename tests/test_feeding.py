@@ -60,6 +60,24 @@ def test_a_chunk_has_averages_of_every_level():
         np.testing.assert_array_equal(weights, WEIGHTS)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int8", "bool"])
+@pytest.mark.parametrize("start", range(3))
+def test_data_are_copied_whatever_their_type_and_place(dtype, start):
+    x = np.arange(start, start + 40).astype(dtype)[start:].reshape(-1, 1)[::-1]
+    expected = x.copy()
+    tensor = feeding._on_device(x)
+    x[:] = 0
+    np.testing.assert_array_equal(tensor, expected)
+    assert tensor.dtype == dtype
+
+
+def test_data_that_are_both_inputs_and_targets_are_made_once():
+    inputs = keras.Input((8,))
+    model = ms.MultilevelModel(inputs, ms.MultilevelDense(8, 2)(inputs))
+    (chunk,) = islice(arrays(y=X, parts=coarsening(model)).chunks(), 1)
+    assert all(x is y for (x,), (y,), _ in chunk.levels)
+
+
 def test_little_memory_makes_several_chunks_that_use_every_sample():
     source = arrays(memory=5 * PER_SAMPLE, weights=None)
     assert source.rows == 5

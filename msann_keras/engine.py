@@ -40,8 +40,9 @@ ELEMENTWISE = (
     "Ftrl",
     "Lion",
 )
-#: The finest level that is packed: compiling takes less time, but each step copies.
-PACKED_FROM = 2
+#: Coarse levels with fewer parameters are packed: compiling takes less time, but each
+#: step copies, which makes larger levels up to twice as slow.
+PACKED_BELOW = 2**16
 
 
 class Cycles:
@@ -247,9 +248,10 @@ class _Level:
             for v in (x.kernels[level], *x.biases[level : level + 1])
         ]
         self.optimizer = cycles.optimizer.levels[level]
-        self.joined = level >= PACKED_FROM and _elementwise(self.optimizer)
+        size = sum(int(np.prod(shape)) for shape in self.shapes)
+        small = level > 0 and size < PACKED_BELOW
+        self.joined = small and _elementwise(self.optimizer)
         if self.joined:
-            size = sum(int(np.prod(shape)) for shape in self.shapes)
             dtype = self.parts.layers[0].kernels[level].dtype
             variable, self.optimizer = cycles.optimizer.pack(level, size, dtype)
             self.variables = [variable]

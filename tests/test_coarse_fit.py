@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 import msann_keras as ms
-from msann_keras import engine
 from msann_keras.coarse import coarsening
 from msann_keras.feeding import Arrays, Batches
 from msann_keras.schedules import Growing, gamma_cycle
@@ -118,13 +117,12 @@ def test_ordinary_callbacks_work(tmp_path):
     np.testing.assert_allclose(again(X), model(X), atol=1e-6)
 
 
-def test_a_saved_model_goes_on_with_the_same_optimizer_state(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "PACKED_FROM", 2)
+def test_a_saved_model_goes_on_with_the_same_optimizer_state(tmp_path):
     model = model_of()
     fit(model)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
-    assert [*again.optimizer.packed] == ["2"]
+    assert [*again.optimizer.packed] == ["1", "2"]
     pairs = zip(model.optimizer.variables, again.optimizer.variables, strict=True)
     for ours, theirs in pairs:
         np.testing.assert_array_equal(ours, theirs)

@@ -270,26 +270,23 @@ def test_slots_and_rates_are_each_levels_own(known_order, spaces, consistency):
             assert_close(run.theta(), expected, 1e-11)
 
 
-@pytest.mark.parametrize(
-    ("jit_compile", "packed_from"), [(True, 1), (True, 9), (False, 1)]
-)
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("packed", [(), (2,), (1, 2)])
 def test_compiled_and_packed_with_tau_as_restated(
-    known_order, monkeypatch, jit_compile, packed_from
+    known_order, monkeypatch, jit_compile, packed
 ):
-    monkeypatch.setattr(engine, "PACKED_FROM", packed_from)
+    monkeypatch.setattr(engine, "PACKED_BELOW", {0: 0, 1: 20, 2: 40}[len(packed)])
     run = Run(SPACES["odd paths"], 2, Adam(0.05).keras(), jit_compile=jit_compile)
     visits = gamma_cycle(2, 2).cycle
     cycles, adams = run.cycles(1), [Adam(0.05) for _ in range(3)]
-    joined = packed_from == 1
-    assert [level.joined for level in cycles.levels] == [False, joined, joined]
+    assert [i for i, level in enumerate(cycles.levels) if level.joined] == [*packed]
     for _ in range(2):
         expected = run.restated(visits, adams, consistency=1)
         run.run(cycles, visits)
         assert_close(run.theta(), expected, 1e-4)
 
 
-def test_packed_levels_train_in_float64(known_order, monkeypatch):
-    monkeypatch.setattr(engine, "PACKED_FROM", 1)
+def test_packed_levels_train_in_float64(known_order):
     with floatx("float64"):
         run = Run(SPACES["paths"], 1, Adam(0.05).keras())
         visits = gamma_cycle(1).cycle
@@ -298,8 +295,7 @@ def test_packed_levels_train_in_float64(known_order, monkeypatch):
         assert_close(run.theta(), expected, 1e-11)
 
 
-def test_levels_are_not_packed_for_optimizers_that_look_at_the_whole(monkeypatch):
-    monkeypatch.setattr(engine, "PACKED_FROM", 1)
+def test_levels_are_not_packed_for_optimizers_that_look_at_the_whole():
     clipped, whole = keras.optimizers.SGD(0.1, clipnorm=1.0), keras.optimizers.Lamb(0.1)
     for optimizer in (clipped, whole):
         cycles = Run(SPACES["paths"], 1, optimizer).cycles()
@@ -387,7 +383,7 @@ def test_regularisers_act_in_cycles(known_order, options, level):
 
 def test_with_tau_coarse_gradients_are_restricted_fine_ones(monkeypatch):
     """At a rate of zero every level stays at the restricted point."""
-    monkeypatch.setattr(engine, "PACKED_FROM", 3)
+    monkeypatch.setattr(engine, "PACKED_BELOW", 0)
     monkeypatch.setattr(engine, "_shuffled_rows", all_rows)
     with floatx("float64"):
         run = Run(SPACES["odd paths"], 2, keras.optimizers.SGD(0.0))
@@ -451,7 +447,7 @@ def test_a_long_call_is_compiled_before_it_is_run():
 
 
 def test_progress_and_steps_by_hand(monkeypatch):
-    monkeypatch.setattr(engine, "PACKED_FROM", 3)
+    monkeypatch.setattr(engine, "PACKED_BELOW", 0)
     run = Run(SPACES["paths"], 2, "sgd")
     cycles = run.cycles(consistency=3)
     visits = gamma_cycle(2, 2).cycle  # 0 12121 0 12121 0
@@ -481,9 +477,9 @@ def test_logs_are_those_of_level_0(known_order):
 # ------------------------------------------------------------------ nothing is lost
 
 
-@pytest.mark.parametrize("packed_from", [1, 3])
-def test_after_a_divergence_all_is_finite_and_goes_on(monkeypatch, packed_from):
-    monkeypatch.setattr(engine, "PACKED_FROM", packed_from)
+@pytest.mark.parametrize("packed_below", [0, 1000])
+def test_after_a_divergence_all_is_finite_and_goes_on(monkeypatch, packed_below):
+    monkeypatch.setattr(engine, "PACKED_BELOW", packed_below)
     run = Run(SPACES["paths"], 2, Adam(0.01).keras())
     cycles, visits = run.cycles(), gamma_cycle(2).cycle
     run.run(cycles, visits)

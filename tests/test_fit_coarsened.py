@@ -181,8 +181,7 @@ def test_early_stopping_restores_the_best_weights():
     assert not np.array_equal(weights[0][0], weights[1][0])
 
 
-def test_scheduled_rates_reach_every_level_with_its_factor(monkeypatch):
-    monkeypatch.setattr(engine, "PACKED_FROM", 1)
+def test_scheduled_rates_reach_every_level_with_its_factor():
     model, seen = compiled(keras.optimizers.SGD(1.0)), []
 
     def note(epoch, logs):
@@ -252,7 +251,6 @@ def test_dropout_draws_anew_in_every_cycle(mode):
 
 
 def test_a_fit_that_diverges_leaves_finite_weights(monkeypatch):
-    monkeypatch.setattr(engine, "PACKED_FROM", 1)
     model = compiled(keras.optimizers.SGD(1e30))
     before = model.predict(X, verbose=0)
     with pytest.raises(FloatingPointError, match="Lower the learning rate"):
@@ -320,7 +318,6 @@ def test_fine_data_after_coarsened_ones_and_back():
 
 def test_saved_in_the_middle_of_a_schedule(monkeypatch, tmp_path):
     """The start is not made again, and slots of packed levels go on."""
-    monkeypatch.setattr(engine, "PACKED_FROM", 1)
     schedule = schedules.full_multigrid(1, start_steps=[1, 3])
     model = compiled(keras.optimizers.Adam(0.02), network(depth=1))
     fit(model, schedule=coarsened(schedule=schedule))

@@ -174,9 +174,7 @@ def _on_the_clock(clock: Clock, wins, loses):
             f"tuned against tuned: to a tenth sooner by factors of {gains}; "
             f"sooner in {len(won)} of the {len(won) + len(lost)} comparisons that both "
             "reach. Of these factors, the multilevel start alone, without a cycle, "
-            f"gives {numbers.ratio(min(starts))} to {numbers.ratio(max(starts))}. "
-            "Bringing the data to the device and averaging them is not counted; with "
-            "it the small tasks gain less (the clock below)."
+            f"gives {numbers.ratio(min(starts))} to {numbers.ratio(max(starts))}."
         )
     loses += [
         f"Seconds of training, {task}, to {x.target}: the cycles take "

@@ -16,12 +16,12 @@ start/cycles what the cycles give. Every scheme is tuned with as many trials: at
 fourteen, of which a trial that has used up the best one's seconds is cut off, and one
 that seems better is made on a second seed before it counts. For the first two they are
 seven rates of two optimizers; for the cycles four rates of Adam, and then, at those
-that were best for the first and for the last target, five more schedules. (The six are
-the pick of some fifty that were tried on the same two seeds of four tasks.) `fit`
-trains as `plain` does, but for the small last batch of each pass, so it takes over its
-optimizer and rate. The medians are over three other seeds. Seconds are of averaging the
-data and of training: without evaluation, and without compiling, which stands in a
-column of its own.
+that were best for the first and for the last target, or at the best one and its double,
+five more schedules. (The six are the pick of some fifty that were tried on the same two
+seeds of four tasks.) `fit` trains as `plain` does, but for the small last batch of each
+pass, so it takes over its optimizer and rate. The medians are over three other seeds.
+Seconds are of averaging the data and of training: without evaluation, and without
+compiling, which stands in a column of its own.
 """
 
 import argparse
@@ -339,7 +339,8 @@ def tuned(bench, scheme, quick):
         rates = RATES[: 1 if quick else 4]
         best = best_of(bench, [Trial(scheme, "Adam", rate, first) for rate in rates])
         found = [trial.rate for _, trial in best if trial] or rates
-        rates = dict.fromkeys((found[0], found[-1]))
+        low, high = sorted((found[0], found[-1]))
+        rates = low, high if high > low else 2 * low
         trials = [Trial(scheme, "Adam", rate, x) for x in others for rate in rates]
         best = best_of(bench, trials, best)
     else:

@@ -110,7 +110,12 @@ class Cycles:
             FloatingPointError: The weights came out as NaN or infinite; those from
                 before the call are kept.
         """
+        fine = self.levels[0].variables
+        # Tensors are values: the program leaves these, and writes elsewhere.
+        before = [tf.convert_to_tensor(v) for v in fine]
         if not self._call(visits, chunk, batch_size, rng):
+            for variable, value in zip(fine, before, strict=True):
+                variable.assign(value)
             for level in self.levels:
                 begin_anew(level.optimizer, level.variables)
             raise FloatingPointError(
@@ -152,16 +157,12 @@ class Cycles:
     def _cycles(self, plan, order, data):
         """The program: walk the plan from level 0, and come back there."""
         source = _Source(plan[0], plan[1], order, data)
-        fine = self.levels[0].variables
-        before = [tf.convert_to_tensor(v) for v in fine]
         zero = tf.constant(0)
         self._stay(0, zero, zero, source)
         for level in self.levels[1:]:
             level.clear()
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(v)) for v in fine])
-        for variable, value in zip(fine, before, strict=True):
-            variable.assign(tf.where(finite, variable, value))
-        return finite
+        finite = [tf.reduce_all(tf.math.is_finite(v)) for v in self.levels[0].variables]
+        return tf.reduce_all(finite)
 
     def _stay(self, level, place, batch, source):
         """Visits from `place` on, as long as they are at this level or a coarser one.

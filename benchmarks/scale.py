@@ -35,8 +35,8 @@ CYCLES = 7
 AVERAGING = [
     ("one-object-1024", 4),
     ("one-object-4096", 6),
-    ("two-objects-1024", 4),
-    ("two-objects-4096", 4),
+    ("two-objects-1024", 3),
+    ("two-objects-4096", 3),
     ("mnist", 3),
 ]
 

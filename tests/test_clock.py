@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from benchmarks.clock import SEEDS, TUNING_SEEDS, Outcome, Trial, best_of, reached, rows
+from benchmarks.clock import (
+    SEEDS,
+    TUNING_SEEDS,
+    Outcome,
+    Trial,
+    best_of,
+    reached,
+    rows,
+    tuned,
+)
 
 A, B, C = (Trial("cycles", "Adam", rate) for rate in (1e-3, 2e-3, 4e-3))
 NEVER = float("inf")
@@ -60,6 +69,19 @@ def test_a_trial_that_is_no_better_anywhere_is_made_once():
     bench = FakeBench(trials(a=[(1, 2, 3)] * 2, b=[(1, 2, 3)] * 2))
     best_of(bench, [A, B])
     assert [trial for trial, _ in bench.made] == [A, A, B]
+
+
+@pytest.mark.parametrize("scheme", ["plain", "start", "cycles"])
+@pytest.mark.parametrize("strict", [4e-3, 1.6e-2])  # the best rate for the last target
+def test_every_scheme_has_fourteen_trials(scheme, strict):
+    class Seconds(dict):
+        def __missing__(self, key):
+            rate = key[0].rate
+            return [1 + (rate != 4e-3), 3, 4 + (rate != strict)]
+
+    bench = FakeBench(Seconds())
+    tuned(bench, scheme, quick=False)
+    assert len({trial for trial, _ in bench.made}) == 14
 
 
 def test_no_trial_is_best_where_none_reaches_the_target_in_time():

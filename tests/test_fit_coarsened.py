@@ -250,7 +250,7 @@ def test_dropout_draws_anew_in_every_cycle(mode):
 # -------------------------------------------------------------------- nothing is lost
 
 
-def test_a_fit_that_diverges_leaves_finite_weights(monkeypatch):
+def test_a_fit_that_diverges_leaves_finite_weights():
     model = compiled(keras.optimizers.SGD(1e30))
     before = model.predict(X, verbose=0)
     with pytest.raises(FloatingPointError, match="Lower the learning rate"):
@@ -316,7 +316,7 @@ def test_fine_data_after_coarsened_ones_and_back():
     assert max(losses[1:]) < losses[0]
 
 
-def test_saved_in_the_middle_of_a_schedule(monkeypatch, tmp_path):
+def test_saved_in_the_middle_of_a_schedule(tmp_path):
     """The start is not made again, and slots of packed levels go on."""
     schedule = schedules.full_multigrid(1, start_steps=[1, 3])
     model = compiled(keras.optimizers.Adam(0.02), network(depth=1))

@@ -41,7 +41,7 @@ import msann_keras as ms
 from experiments.mnist import load_mnist
 from experiments.runs import provenance
 from experiments.synthetic import one_object, two_objects
-from msann_keras.cost import cost_to_target
+from msann.cost import cost_to_target
 from msann_keras.multilevel_optimizer import begin_anew
 
 BATCH = 128

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 import msann_keras as ms
 from benchmarks.clock import BATCH, Bench, Trial, network, task
-from msann_keras.cost import cost_to_target
+from msann.cost import cost_to_target
 
 DEPTH = 4
 

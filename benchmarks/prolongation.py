@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 import networkx as nx
 
-from msann_keras.graphs import dense, grid_graph
-from msann_keras.prolongation import starts
-from msann_keras.prolongation.objective import Objective
-from msann_keras.prolongation.optimize import optimal_prolongation
+from msann.graphs import dense, grid_graph
+from msann.optimal import starts
+from msann.optimal.objective import Objective
+from msann.optimal.search import optimal_prolongation
 
 #: E may differ by so much, relatively, to count as equal.
 EQUAL = 1e-9

@@ -117,7 +117,7 @@ class Scheme(_Checked):
         """The schedule of levels.
 
         Args:
-            variant: "paper" or "script", see `msann_keras.schedules.gamma_cycle`.
+            variant: "paper" or "script", see `msann.schedules.gamma_cycle`.
         """
         steps = self.smoothing_steps
         if self.growth > 1:

@@ -25,7 +25,7 @@ from experiments.runs import RunFile, find_run, save_run
 from experiments.tables import across, to_tenth
 from experiments.tasks import load_task
 from experiments.training import Trainer
-from msann_keras.cost import NOT_REACHED
+from msann.cost import NOT_REACHED
 
 #: Proposals that are run on every seed.
 FINALISTS = 3

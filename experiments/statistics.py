@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-#: As in `msann_keras.cost`: larger than any other cost.
+#: As in `msann.cost`: larger than any other cost.
 NOT_REACHED = math.inf
 
 

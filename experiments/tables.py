@@ -9,7 +9,7 @@ from rich.table import Table
 
 from experiments.config import Config, Scheme
 from experiments.runs import Result, RunFile
-from msann_keras.cost import NOT_REACHED, cost_to_fraction
+from msann.cost import NOT_REACHED, cost_to_fraction
 
 
 def final_mse(run: RunFile) -> float:

@@ -15,9 +15,9 @@ import tensorflow as tf
 import msann_keras as ms
 from experiments.config import Config, Scheme
 from experiments.synthetic import Task
-from msann_keras.cost import cost
+from msann.cost import cost
+from msann.topology import resolve
 from msann_keras.multilevel_optimizer import begin_anew
-from msann_keras.prolongation.families import resolve
 
 #: Calls of a run that ends by its seconds.
 UNLIMITED = 10**9

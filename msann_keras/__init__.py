@@ -4,15 +4,11 @@ After Scott and Mjolsness, "Multilevel Artificial Neural Network Training for
 Spatially Correlated Learning", SIAM Multiscale Modeling & Simulation, 2019.
 """
 
-from msann_keras import cost, graphs, initializers, schedules
-from msann_keras.callbacks import CycleSchedule, Evaluate
-from msann_keras.coarse import coarse_data, coarse_network
-from msann_keras.convert import multilevel
-from msann_keras.layers import MultilevelDense
-from msann_keras.models import MultilevelModel
-from msann_keras.multilevel_optimizer import MultilevelOptimizer
-from msann_keras.optimizers import TF1RMSprop
-from msann_keras.prolongation.families import (
+from msann import cost, graphs, schedules
+from msann.hierarchy import Hierarchy
+from msann.optimal.search import optimal_prolongation
+from msann.schedules import EVERY_LEVEL, Schedule, Visit
+from msann.topology import (
     Topology,
     cycle,
     given,
@@ -25,9 +21,14 @@ from msann_keras.prolongation.families import (
     square_grid,
     torus,
 )
-from msann_keras.prolongation.hierarchy import Hierarchy
-from msann_keras.prolongation.optimize import optimal_prolongation
-from msann_keras.schedules import EVERY_LEVEL, Schedule, Visit
+from msann_keras import initializers
+from msann_keras.callbacks import CycleSchedule, Evaluate
+from msann_keras.coarse import coarse_data, coarse_network
+from msann_keras.convert import multilevel
+from msann_keras.layers import MultilevelDense
+from msann_keras.models import MultilevelModel
+from msann_keras.multilevel_optimizer import MultilevelOptimizer
+from msann_keras.optimizers import TF1RMSprop
 
 __version__ = "0.1.0.dev0"
 

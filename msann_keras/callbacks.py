@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import keras
 
+from msann.schedules import EVERY_LEVEL, Schedule, Steps, gamma_cycle
 from msann_keras.models import MultilevelModel
 from msann_keras.multilevel_optimizer import unwrapped
-from msann_keras.schedules import EVERY_LEVEL, Schedule, Steps, gamma_cycle
 
 
 class CycleSchedule(keras.callbacks.Callback):
@@ -29,7 +29,7 @@ class CycleSchedule(keras.callbacks.Callback):
         gamma: How often each visit recurses to the next level: 1 makes V-cycles, 2
             W-cycles.
         smoothing_steps: k, batches a visit; one number, or one for each level.
-        variant: "paper" or "script", see `msann_keras.schedules.gamma_cycle`.
+        variant: "paper" or "script", see `msann.schedules.gamma_cycle`.
         schedule: Any other `Schedule`, in place of the three above.
         resume: Go on with the schedule where the model's last one stopped.
         coarsen_data: Train a coarse level on averaged data through the coarse network
@@ -94,7 +94,7 @@ class CycleSchedule(keras.callbacks.Callback):
         if not isinstance(schedule, Schedule | None):
             raise ValueError(
                 "`schedule` must be a Schedule, such as "
-                f"`msann_keras.schedules.f_cycle(depth=4)`. Received: {schedule!r}"
+                f"`msann.schedules.f_cycle(depth=4)`. Received: {schedule!r}"
             )
         # Refuse bad parameters at once; the model's depth is known when it trains.
         levels = len(smoothing_steps) if isinstance(smoothing_steps, Sequence) else 2

@@ -19,9 +19,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from msann.topology import Chain
 from msann_keras.layers import MultilevelDense
 from msann_keras.merge import functional, shared_config
-from msann_keras.prolongation.families import Chain
 
 #: Layers that draw random numbers when they train.
 RANDOM = (
@@ -198,7 +198,7 @@ def coarse_data(data: Any, chain: Chain, level: int) -> Any:
     Raises:
         ValueError: A level that the chain does not have.
 
-    >>> from msann_keras.prolongation.families import chain, path
+    >>> from msann.topology import chain, path
     >>> coarse_data([[1.0, 3.0, 5.0]], chain(path(3), 1), level=1).numpy().round(5)
     array([[2., 5.]], dtype=float32)
     """
@@ -217,7 +217,7 @@ def averaging(chain: Chain) -> Callable:
     `coarse_data` at every level, each made from the one before: where sizes halve, all
     of them together take twice what the first one takes.
 
-    >>> from msann_keras.prolongation.families import chain, path
+    >>> from msann.topology import chain, path
     >>> [x.numpy().round(5).tolist() for x in averaging(chain(path(4), 2))(
     ...     ops.convert_to_tensor([[1.0, 3.0, 5.0, 7.0]]))]
     [[[2.0, 6.0]], [[4.0]]]

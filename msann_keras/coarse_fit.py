@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from msann.schedules import Schedule
 from msann_keras.engine import Cycles
 from msann_keras.feeding import MEMORY, Arrays, Batches
 from msann_keras.initializers import check_integer
-from msann_keras.schedules import Schedule
 
 
 class CoarseFit:

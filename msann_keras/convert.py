@@ -7,19 +7,14 @@ from typing import Any, NamedTuple
 
 import keras
 
+from msann.topology import Topology, graph, identity, resolve
+from msann.topology.graph_topology import is_graph
+from msann.topology.others import Shuffled
 from msann_keras.coarse import POINTWISE, RESHAPING
 from msann_keras.initializers import Multilevel
 from msann_keras.layers import MultilevelDense
 from msann_keras.merge import functional, shared_config
 from msann_keras.models import MultilevelModel
-from msann_keras.prolongation.families import (
-    Shuffled,
-    Topology,
-    graph,
-    identity,
-    is_graph,
-    resolve,
-)
 
 #: Layers without weights whose output is a new space.
 NEW_SPACE = (*RESHAPING, keras.layers.Concatenate)

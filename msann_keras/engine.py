@@ -21,10 +21,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from msann.schedules import Visit
 from msann_keras.coarse import coarsening
 from msann_keras.feeding import Chunk
 from msann_keras.multilevel_optimizer import begin_anew, unwrapped
-from msann_keras.schedules import Visit
 
 #: Optimizers that treat every entry alike, so that variables may be joined to one.
 ELEMENTWISE = (

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from msann_keras.prolongation.families import Chain, Topology, chain, resolve
+from msann.topology import Chain, Topology, chain, resolve
 
 
 @keras.saving.register_keras_serializable("msann_keras")

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from msann.schedules import EVERY_LEVEL
+from msann.topology import Chain, Topology, chain, resolve
 from msann_keras.initializers import check_integer, for_level, sum_of_levels
-from msann_keras.prolongation.families import Chain, Topology, chain, resolve
-from msann_keras.schedules import EVERY_LEVEL
 
 
 @keras.saving.register_keras_serializable("msann_keras")

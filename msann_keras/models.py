@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 from keras.src.models.functional import Functional
 
+from msann.hierarchy import Hierarchy, Weight
+from msann.schedules import EVERY_LEVEL, Visit
 from msann_keras.coarse_fit import CoarseFit
 from msann_keras.engine import Cycles
 from msann_keras.layers import MultilevelDense, at_level
 from msann_keras.merge import merge
 from msann_keras.multilevel_optimizer import MultilevelOptimizer, Progress, unwrapped
-from msann_keras.prolongation.hierarchy import Hierarchy, Weight
-from msann_keras.schedules import EVERY_LEVEL, Visit
 
 _FIT = signature(keras.Model.fit)
 

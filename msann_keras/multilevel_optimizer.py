@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from msann.schedules import EVERY_LEVEL
 from msann_keras.initializers import check_integer
 from msann_keras.layers import at_level
-from msann_keras.schedules import EVERY_LEVEL
 
 
 class Progress(NamedTuple):

@@ -4,7 +4,7 @@ from functools import reduce
 
 import numpy as np
 
-from msann_keras.prolongation.operators import Aggregation, Identity, Kronecker
+from msann.prolongation.operators import Aggregation, Identity, Kronecker
 
 
 def dense(P):

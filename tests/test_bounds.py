@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_graphs import random_graph
 
-from msann_keras.graphs import box_product
-from msann_keras.prolongation.bounds import (
+from msann.graphs import box_product
+from msann.optimal.bounds import (
     Factor,
     box_bound,
     box_distance,
     diffusion_distance,
 )
-from msann_keras.prolongation.objective import Objective, polar
-from msann_keras.prolongation.optimize import optimal_prolongation
+from msann.optimal.objective import Objective, polar
+from msann.optimal.search import optimal_prolongation
 
 
 def factor(rng):

@@ -19,7 +19,7 @@ from test_models import (
 )
 
 import msann_keras as ms
-from msann_keras import schedules
+from msann import schedules
 from msann_keras.multilevel_optimizer import Progress
 
 EVERY = ms.EVERY_LEVEL

@@ -8,7 +8,7 @@ from matrices import dense
 from reference import pair_matrix
 from scipy.sparse import csgraph
 
-from msann_keras.prolongation.closed_forms import (
+from msann.prolongation.closed_forms import (
     CYCLES,
     DIVIDING,
     PATHS,
@@ -21,7 +21,7 @@ from msann_keras.prolongation.closed_forms import (
     fold,
     hat,
 )
-from msann_keras.prolongation.operators import Aggregation, Kronecker
+from msann.prolongation.operators import Aggregation, Kronecker
 
 close = np.testing.assert_allclose
 

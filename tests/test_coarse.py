@@ -9,8 +9,8 @@ from matrices import dense
 from test_method import floatx
 
 import msann_keras as ms
+from msann.topology import chain
 from msann_keras.coarse import averaging, coarsening
-from msann_keras.prolongation.families import chain
 
 RNG = np.random.default_rng(0)
 ACTIVATIONS = [

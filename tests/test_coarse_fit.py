@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 import msann_keras as ms
+from msann.schedules import Growing, gamma_cycle
 from msann_keras.coarse import coarsening
 from msann_keras.feeding import Arrays, Batches
-from msann_keras.schedules import Growing, gamma_cycle
 
 RNG = np.random.default_rng(21)
 X = RNG.random((40, 8)).astype("float32")

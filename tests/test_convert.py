@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import msann_keras as ms
-from msann_keras.prolongation.families import Shuffled
+from msann.topology.others import Shuffled
 
 X = np.random.default_rng(0).normal(size=(5, 8)).astype("float32")
 Input, Dense = keras.Input, layers.Dense

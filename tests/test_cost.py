@@ -7,14 +7,14 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msann_keras.cost import (
+from msann.cost import (
     NOT_REACHED,
     cost,
     cost_to_fraction,
     cost_to_target,
     shares,
 )
-from msann_keras.schedules import EVERY_LEVEL, Visit, gamma_cycle
+from msann.schedules import EVERY_LEVEL, Visit, gamma_cycle
 
 
 def autoencoder(level):

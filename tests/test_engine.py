@@ -10,11 +10,11 @@ import tensorflow as tf
 from test_method import dense_chains, floatx
 
 import msann_keras as ms
+from msann.schedules import Growing, f_cycle, gamma_cycle
 from msann_keras import engine
 from msann_keras.engine import Cycles
 from msann_keras.feeding import Chunk
 from msann_keras.multilevel_optimizer import Progress
-from msann_keras.schedules import Growing, f_cycle, gamma_cycle
 
 BATCH = 4
 EAGER = {"run_eagerly": True}

@@ -28,7 +28,7 @@ from experiments.runs import (
 from experiments.tables import across, final_mse, table, to_tenth
 from experiments.tasks import load_task
 from experiments.training import Evaluation, Run, Trainer, stages
-from msann_keras.cost import NOT_REACHED, cost
+from msann.cost import NOT_REACHED, cost
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

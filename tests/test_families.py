@@ -14,9 +14,10 @@ from reference import composed, grid_matrix, pair_matrix
 from test_operators import dense, orthonormal
 
 import msann_keras as ms
-from msann_keras.prolongation.closed_forms import band, daubechies4, hat
-from msann_keras.prolongation.families import Shuffled, Topology, chain
-from msann_keras.prolongation.operators import Aggregation, Identity, Kronecker, Matrix
+from msann.prolongation.closed_forms import band, daubechies4, hat
+from msann.prolongation.operators import Aggregation, Identity, Kronecker, Matrix
+from msann.topology import Topology, chain
+from msann.topology.others import Shuffled
 
 close = np.testing.assert_allclose
 

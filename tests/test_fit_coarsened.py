@@ -6,7 +6,8 @@ import pytest
 from test_callbacks import Interrupt
 
 import msann_keras as ms
-from msann_keras import engine, schedules
+from msann import schedules
+from msann_keras import engine
 from msann_keras.coarse_fit import CoarseFit
 
 EAGER = {"run_eagerly": True}

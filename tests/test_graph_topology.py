@@ -13,12 +13,11 @@ from matrices import dense
 from scipy import sparse
 
 import msann_keras as ms
-from msann_keras.graphs import adjacency
-from msann_keras.prolongation import graph_topology
-from msann_keras.prolongation.cache import cached, digest
-from msann_keras.prolongation.families import Topology, chain
-from msann_keras.prolongation.graph_topology import aggregates
-from msann_keras.prolongation.objective import Objective
+from msann.graphs import adjacency
+from msann.optimal.cache import cached, digest
+from msann.optimal.objective import Objective
+from msann.topology import Topology, chain, graph_topology
+from msann.topology.graph_topology import aggregates
 
 close = np.testing.assert_allclose
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from msann_keras import graphs
-from msann_keras.graphs import Distances, adjacency, grid_graph, lattice
+from msann import graphs
+from msann.graphs import Distances, adjacency, grid_graph, lattice
 
 close = np.testing.assert_allclose
 

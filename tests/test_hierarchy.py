@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import msann_keras as ms
-from msann_keras.prolongation.families import chain
-from msann_keras.prolongation.hierarchy import Hierarchy, Weight
-from msann_keras.schedules import f_cycle, gamma_cycle, plain, simultaneous
+from msann.hierarchy import Hierarchy, Weight
+from msann.schedules import f_cycle, gamma_cycle, plain, simultaneous
+from msann.topology import chain
 
 
 def dense(*topologies, depth):

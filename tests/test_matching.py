@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from munkres import Munkres
 from scipy.optimize import linear_sum_assignment
 
-from msann_keras.graphs import grid_graph, spectrum
-from msann_keras.prolongation.matching import minimal_matching
+from msann.graphs import grid_graph, spectrum
+from msann.optimal.matching import minimal_matching
 
 
 def total(coarse, fine, rows):

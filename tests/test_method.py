@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from matrices import dense, orthonormal
 
 import msann_keras as ms
-from msann_keras.prolongation.families import chain
-from msann_keras.prolongation.operators import Aggregation
+from msann.prolongation.operators import Aggregation
+from msann.topology import chain
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_graphs import random_graph
 
-from msann_keras import graphs
-from msann_keras.prolongation import objective as module
-from msann_keras.prolongation.objective import Objective, polar, tangent
+from msann import graphs
+from msann.optimal import objective as module
+from msann.optimal.objective import Objective, polar, tangent
 
 seeds = st.integers(0, 999)
 weights = st.sampled_from([0.0, 0.3, 1.0])

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from matrices import dense, orthonormal
 from reference import pair_matrix
 
-from msann_keras.prolongation.operators import (
+from msann.prolongation.operators import (
     Aggregation,
     Identity,
     Kronecker,

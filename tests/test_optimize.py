@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_graphs import random_graph
 
-from msann_keras import graphs
-from msann_keras.prolongation import curvature, starts
-from msann_keras.prolongation.curvature import least_eigenvalue
-from msann_keras.prolongation.objective import Objective, polar, tangent
-from msann_keras.prolongation.optimize import _settled, optimal_prolongation
-from msann_keras.prolongation.spectral import SpectralForm
-from msann_keras.prolongation.trust_region import Minimum, minimise
+from msann import graphs
+from msann.optimal import curvature, starts
+from msann.optimal.curvature import least_eigenvalue
+from msann.optimal.objective import Objective, polar, tangent
+from msann.optimal.search import _settled, optimal_prolongation
+from msann.optimal.spectral import SpectralForm
+from msann.optimal.trust_region import Minimum, minimise
 
 PATHS = nx.path_graph(4), nx.path_graph(8)
 

@@ -4,12 +4,12 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from msann_keras.graphs import grid_graph
-from msann_keras.prolongation import starts
-from msann_keras.prolongation.curvature import least_eigenvalue
-from msann_keras.prolongation.objective import Objective, tangent
-from msann_keras.prolongation.optimize import optimal_prolongation
-from msann_keras.prolongation.spectral import SpectralForm
+from msann.graphs import grid_graph
+from msann.optimal import starts
+from msann.optimal.curvature import least_eigenvalue
+from msann.optimal.objective import Objective, tangent
+from msann.optimal.search import optimal_prolongation
+from msann.optimal.spectral import SpectralForm
 
 
 def path(n):

@@ -10,11 +10,11 @@ from experiments.prolongation import figures, methods, report
 from experiments.prolongation.methods import curve
 from experiments.prolongation.nearest import nearest
 from experiments.prolongation.sheet import Panel, draw
-from msann_keras.graphs import grid_graph
-from msann_keras.prolongation.closed_forms import closed_form
-from msann_keras.prolongation.objective import Objective
-from msann_keras.prolongation.optimize import optimal_prolongation
-from msann_keras.prolongation.starts import start
+from msann.graphs import grid_graph
+from msann.optimal.objective import Objective
+from msann.optimal.search import optimal_prolongation
+from msann.optimal.starts import start
+from msann.prolongation.closed_forms import closed_form
 
 
 def test_entries_are_whole_pixels_of_one_grey(tmp_path):

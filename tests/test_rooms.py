@@ -9,33 +9,38 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = {
-    1: ["schedules", "cost", "graphs"],
-    2: ["prolongation"],
-    3: ["initializers", "layers", "optimizers", "multilevel_optimizer"],
-    4: [
-        "merge",
-        "coarse",
-        "feeding",
-        "engine",
-        "coarse_fit",
-        "models",
-        "convert",
-        "callbacks",
+#: Who may import whom: a room imports itself and the rooms before it.
+ROOMS = [
+    ["msann.checks", "msann.schedules", "msann.cost"],
+    ["msann.graphs"],
+    ["msann.prolongation"],
+    ["msann.optimal"],
+    ["msann.topology"],
+    ["msann.hierarchy"],
+    [
+        "msann_keras.initializers",
+        "msann_keras.layers",
+        "msann_keras.optimizers",
+        "msann_keras.multilevel_optimizer",
     ],
-}
-ROOM_OF = {
-    f"msann_keras.{name}": room for room, names in ROOMS.items() for name in names
-}
-ROOM_OF |= {"msann_keras": 4, "experiments": 5, "benchmarks": 5}
+    [
+        "msann_keras.merge",
+        "msann_keras.coarse",
+        "msann_keras.feeding",
+        "msann_keras.engine",
+        "msann_keras.coarse_fit",
+        "msann_keras.models",
+        "msann_keras.convert",
+        "msann_keras.callbacks",
+    ],
+    ["msann", "msann_keras"],
+    ["experiments"],
+    ["benchmarks"],
+]
+ROOM_OF = {name: number for number, names in enumerate(ROOMS) for name in names}
 
-#: What a room may import beside the standard library and the rooms below it.
-NUMERICS = {"numpy", "scipy", "networkx"}
-LIBRARIES = {
-    1: NUMERICS,
-    2: NUMERICS | {"pyamg", "platformdirs", "pymanopt"},
-    3: {"numpy", "keras"},
-}
+#: What the pure package may import beside the standard library.
+LIBRARIES = {"numpy", "scipy", "networkx", "pyamg", "platformdirs", "pymanopt"}
 
 
 def name_of(file):
@@ -45,10 +50,11 @@ def name_of(file):
 
 FILES = {
     name_of(file): file
-    for folder in ("msann_keras", "experiments", "benchmarks")
+    for folder in ("msann", "msann_keras", "experiments", "benchmarks")
     for file in sorted((ROOT / folder).rglob("*.py"))
 }
-LOW = [name for name in FILES if name.startswith("msann_keras.")]
+PURE = [name for name in FILES if name.partition(".")[0] == "msann"]
+OURS = [name for name in FILES if name.startswith("msann")]
 
 
 def room(module):
@@ -81,28 +87,27 @@ def test_no_import_hides():
     source = """
 def lazy():
     import numpy.linalg as la
-    from . import cost
-    from .prolongation.families import path
-    from msann_keras import schedules, multilevel
+    from . import coarse
+    from msann.topology.others import shuffled
+    from msann import schedules
+    from msann_keras import multilevel
 """
     assert imports("msann_keras.layers", source) == {
         "numpy.linalg",
-        "msann_keras.cost",
-        "msann_keras.prolongation.families",
-        "msann_keras.schedules",
+        "msann_keras.coarse",
+        "msann.topology.others",
+        "msann.schedules",
         "msann_keras",
     }
     relative = "from ..cost import shares"
-    assert imports("msann_keras.prolongation.families", relative) == {
-        "msann_keras.cost"
-    }
-    assert imports("msann_keras", "from .cost import shares") == {"msann_keras.cost"}
+    assert imports("msann.topology.others", relative) == {"msann.cost"}
+    assert imports("msann", "from .cost import shares") == {"msann.cost"}
 
 
 @pytest.mark.parametrize("module", FILES)
 def test_every_module_has_a_room(module):
-    ours = module.startswith("msann_keras.")
-    assert ".".join(module.split(".")[: 2 if ours else 1]) in ROOM_OF
+    depth = 2 if module.startswith("msann") else 1
+    assert ".".join(module.split(".")[:depth]) in ROOM_OF
 
 
 @pytest.mark.parametrize("module", FILES)
@@ -116,26 +121,23 @@ def test_no_cycles():
     assert len(list(TopologicalSorter(graph).static_order())) == len(FILES)
 
 
-@pytest.mark.parametrize("module", [name for name in LOW if room(name) in LIBRARIES])
-def test_libraries_of_a_room(module):
-    outside = {name.partition(".")[0] for name in IMPORTS[module] if not room(name)}
-    assert outside <= LIBRARIES[room(module)] | sys.stdlib_module_names
+@pytest.mark.parametrize("module", PURE)
+def test_libraries_of_the_pure_package(module):
+    outside = {name.partition(".")[0] for name in IMPORTS[module]} - {"msann"}
+    assert outside <= LIBRARIES | sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("name", ["schedules", "cost"])
-def test_schedules_and_cost_are_plain_python(name):
-    imported = {name.partition(".")[0] for name in IMPORTS[f"msann_keras.{name}"]}
-    assert imported <= sys.stdlib_module_names | {"msann_keras"}
+@pytest.mark.parametrize("name", ROOMS[0])
+def test_the_first_room_is_plain_python(name):
+    imported = {name.partition(".")[0] for name in IMPORTS[name]}
+    assert imported <= sys.stdlib_module_names | {"msann"}
 
 
-def test_rooms_1_and_2_run_without_keras():
-    """In a fresh process, the package's own `__init__` left out."""
-    modules = [name for name in LOW if room(name) < 3]
+def test_the_pure_package_runs_without_keras():
+    """In a fresh process, as anybody would import it."""
     program = f"""
-import importlib, sys, types
-package = sys.modules["msann_keras"] = types.ModuleType("msann_keras")
-package.__path__ = [{str(ROOT / "msann_keras")!r}]
-for name in {modules}:
+import importlib, sys
+for name in {PURE}:
     importlib.import_module(name)
 print(*sorted(name for name in sys.modules if "." not in name))
 """
@@ -151,7 +153,7 @@ def is_setter(node):
     return any(ast.unparse(d).endswith(".setter") for d in node.decorator_list)
 
 
-@pytest.mark.parametrize("module", [name for name in FILES if "msann_keras" in name])
+@pytest.mark.parametrize("module", OURS)
 def test_public_names_have_docstrings(module):
     def undocumented(node, name):
         if not ast.get_docstring(node):

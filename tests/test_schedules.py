@@ -7,7 +7,7 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msann_keras.schedules import (
+from msann.schedules import (
     EVERY_LEVEL,
     MAX_VISITS,
     Growing,
@@ -288,9 +288,9 @@ def test_refuses_a_cycle_of_too_many_visits(depth, gamma):
 @pytest.mark.parametrize("depth", range(5))
 def test_allows_exactly_as_many(variant, gamma, depth, monkeypatch):
     visits = len(reference.paper_visits(gamma, 1, depth))
-    monkeypatch.setattr("msann_keras.schedules.MAX_VISITS", visits)
+    monkeypatch.setattr("msann.schedules.MAX_VISITS", visits)
     assert len(gamma_cycle(depth, gamma, variant=variant).cycle) == visits
-    monkeypatch.setattr("msann_keras.schedules.MAX_VISITS", visits - 1)
+    monkeypatch.setattr("msann.schedules.MAX_VISITS", visits - 1)
     if depth:
         with pytest.raises(ValueError, match=f"at most {visits - 1:,} visits"):
             gamma_cycle(depth, gamma, variant=variant)

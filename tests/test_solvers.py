@@ -6,11 +6,11 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from msann_keras.graphs import grid_graph
-from msann_keras.prolongation import solvers
-from msann_keras.prolongation.objective import Objective, polar
-from msann_keras.prolongation.optimize import optimal_prolongation
-from msann_keras.prolongation.solvers import SOLVERS, qr
+from msann.graphs import grid_graph
+from msann.optimal import solvers
+from msann.optimal.objective import Objective, polar
+from msann.optimal.search import optimal_prolongation
+from msann.optimal.solvers import SOLVERS, qr
 
 PATHS = nx.path_graph(4), nx.path_graph(8)
 BEST = 35.4051216973  # at s = 1/2, from many starts

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from test_graphs import random_graph
 
-from msann_keras.graphs import grid_graph, spectrum
-from msann_keras.prolongation import starts
-from msann_keras.prolongation.closed_forms import closed_form
-from msann_keras.prolongation.matching import minimal_matching
-from msann_keras.prolongation.objective import Objective
-from msann_keras.prolongation.optimize import optimal_prolongation
+from msann.graphs import grid_graph, spectrum
+from msann.optimal import starts
+from msann.optimal.matching import minimal_matching
+from msann.optimal.objective import Objective
+from msann.optimal.search import optimal_prolongation
+from msann.prolongation.closed_forms import closed_form
 
 close = np.testing.assert_allclose
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from experiments.prolongation.nearest import nearest
 from experiments.prolongation.sheet import Panel, draw
-from msann_keras.graphs import adjacency, box_product, cross_product, grid_graph
-from msann_keras.prolongation.closed_forms import closed_form
-from msann_keras.prolongation.objective import Objective
-from msann_keras.prolongation.optimize import optimal_prolongation
+from msann.graphs import adjacency, box_product, cross_product, grid_graph
+from msann.optimal.objective import Objective
+from msann.optimal.search import optimal_prolongation
+from msann.prolongation.closed_forms import closed_form
 
 
 def figure1(folder: Path) -> Path:

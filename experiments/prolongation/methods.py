@@ -8,13 +8,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from msann_keras.graphs import grid_graph
-from msann_keras.prolongation import starts
-from msann_keras.prolongation.objective import Objective, polar
-from msann_keras.prolongation.optimize import optimal_prolongation
-from msann_keras.prolongation.solvers import SOLVERS
-from msann_keras.prolongation.spectral import SpectralForm
-from msann_keras.prolongation.trust_region import minimise
+from msann.graphs import grid_graph
+from msann.optimal import starts
+from msann.optimal.objective import Objective, polar
+from msann.optimal.search import optimal_prolongation
+from msann.optimal.solvers import SOLVERS
+from msann.optimal.spectral import SpectralForm
+from msann.optimal.trust_region import minimise
 
 METHODS = ("trust region", *SOLVERS)
 PROBLEMS = {

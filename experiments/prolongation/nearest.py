@@ -13,8 +13,8 @@ from itertools import product
 
 import numpy as np
 
-from msann_keras.graphs import dense
-from msann_keras.prolongation.objective import Objective, polar
+from msann.graphs import dense
+from msann.optimal.objective import Objective, polar
 
 #: Eigenvalues that differ by less, relative to the largest one, are equal.
 EQUAL = 1e-9

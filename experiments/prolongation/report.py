@@ -10,17 +10,17 @@ import networkx as nx
 import numpy as np
 
 from experiments.prolongation import methods as compared
-from msann_keras.graphs import box_product, grid_graph
-from msann_keras.prolongation import starts
-from msann_keras.prolongation.bounds import (
+from msann.graphs import box_product, grid_graph
+from msann.optimal import starts
+from msann.optimal.bounds import (
     Factor,
     box_bound,
     box_distance,
     diffusion_distance,
 )
-from msann_keras.prolongation.closed_forms import closed_form
-from msann_keras.prolongation.objective import Objective, polar
-from msann_keras.prolongation.optimize import optimal_prolongation
+from msann.optimal.objective import Objective, polar
+from msann.optimal.search import optimal_prolongation
+from msann.prolongation.closed_forms import closed_form
 
 PAGE = Path("docs/prolongation.md")
 #: Seconds that one run of one method may take.

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from experiments.report.drawing import INK, RC, SHADES, SOFT, Picture, plain_ticks
 from experiments.report.groups import Group, final, ranked
-from experiments.report.light import schedules
 from experiments.report.tables import TARGETS, as_published, in_table, same
+from msann import schedules
 
 DASHES = ((0, (1, 1.2)), (0, (5, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1, 1, 1)), "-",
           (0, (3, 1)), (0, (1, 2.2)))  # fmt: skip

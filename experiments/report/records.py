@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from experiments.report.clock import comparisons
-from experiments.report.light import cost
+from msann import cost
 
 #: The format of run files that this report reads.
 FORMAT = 2

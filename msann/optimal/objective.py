@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from msann_keras.graphs import Distances, adjacency, laplacian_of
+from msann.graphs import Distances, adjacency, laplacian_of
 
 #: Operators of so many nodes are matrices: structure only pays beyond.
 SMALL = 256
@@ -59,7 +59,7 @@ class Objective:
     """E(P) for a pair of graphs, with derivatives on the Stiefel manifold.
 
     Args:
-        coarse: G_1, a graph of n1 nodes (`msann_keras.graphs.adjacency`).
+        coarse: G_1, a graph of n1 nodes (`msann.graphs.adjacency`).
         fine: G_2, of n2 >= n1 nodes.
         s: Weight of locality in [0, 1]; 0 is fully diffuse, 1 fully local.
         alpha: Scale of the diffusion term.

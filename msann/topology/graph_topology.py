@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from msann_keras.graphs import adjacency
-from msann_keras.prolongation.cache import cached, digest
-from msann_keras.prolongation.operators import Aggregation, Matrix, Prolongation
-from msann_keras.prolongation.optimize import optimal_prolongation
-from msann_keras.prolongation.topology import Stored
+from msann.graphs import adjacency
+from msann.optimal.cache import cached, digest
+from msann.optimal.search import optimal_prolongation
+from msann.prolongation.operators import Aggregation, Matrix, Prolongation
+from msann.topology.base import Stored
 
 #: Largest fine graph for which an optimal, dense P is looked for.
 OPTIMAL_LIMIT = 2048

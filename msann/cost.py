@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from msann_keras.schedules import EVERY_LEVEL, Visit
+from msann.schedules import EVERY_LEVEL, Visit
 
 #: The cost of a target that was never reached: larger than any other.
 NOT_REACHED = math.inf

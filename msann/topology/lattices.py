@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from msann_keras.prolongation.closed_forms import (
+from msann.prolongation.closed_forms import (
     CYCLES,
     DIVIDING,
     PATHS,
@@ -17,13 +17,13 @@ from msann_keras.prolongation.closed_forms import (
     check_name,
     closed_form,
 )
-from msann_keras.prolongation.operators import (
+from msann.prolongation.operators import (
     Aggregation,
     Identity,
     Kronecker,
     Prolongation,
 )
-from msann_keras.prolongation.topology import Topology, check_sizes, half, plain
+from msann.topology.base import Topology, check_sizes, half, plain
 
 
 @dataclass(frozen=True, repr=False)

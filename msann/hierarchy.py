@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from msann_keras.cost import cost, shares
-from msann_keras.prolongation.families import Chain
-from msann_keras.schedules import Schedule
+from msann.cost import cost, shares
+from msann.schedules import Schedule
+from msann.topology import Chain
 
 
 class Weight(NamedTuple):
@@ -38,7 +38,7 @@ class Hierarchy:
 
     Example:
 
-    >>> from msann_keras.prolongation.families import chain, path
+    >>> from msann.topology import chain, path
     >>> wide, narrow = chain(path(8), 2), chain(path(2), 2)
     Traceback (most recent call last):
     ValueError: `depth` must be at most 1 for the space Path(size=2), ...
@@ -50,7 +50,7 @@ class Hierarchy:
         0  8-2-8          42  1
         1  4-1-4          13  0.3095
     grid complexity 1.31: parameters of all levels / those of level 0
-    >>> from msann_keras.schedules import gamma_cycle
+    >>> from msann.schedules import gamma_cycle
     >>> autoencoder.cycle_complexity(gamma_cycle(depth=1))
     2.309...
     """

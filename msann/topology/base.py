@@ -15,8 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from msann_keras.prolongation.cache import digest
-from msann_keras.prolongation.operators import (
+from msann.optimal.cache import digest
+from msann.prolongation.operators import (
     Aggregation,
     Identity,
     Matrix,
@@ -71,7 +71,7 @@ class Topology(ABC):
     def get_config(self) -> dict[str, Any]:
         """The topology as plain JSON values, which `from_config` reads.
 
-        >>> from msann_keras.prolongation.families import grid
+        >>> from msann.topology import grid
         >>> grid(4, 4).get_config()
         {'kind': 'Grid', 'shape': [4, 4]}
         """
@@ -100,7 +100,7 @@ class Topology(ABC):
         Raises:
             ValueError: An unknown kind, or fields that it does not have.
 
-        >>> from msann_keras.prolongation import families
+        >>> from msann.topology import others as families
         >>> Topology.from_config({'kind': 'Grid', 'shape': [4, 4]})
         Grid(shape=(4, 4))
         """
@@ -212,7 +212,7 @@ def chain(topology: Topology, depth: int) -> Chain:
 
     Example:
 
-    >>> from msann_keras.prolongation.families import path
+    >>> from msann.topology import path
     >>> chain(path(7), depth=2).sizes
     (7, 4, 2)
     """

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from msann_keras.graphs import laplacian
-from msann_keras.prolongation.objective import Term
+from msann.graphs import laplacian
+from msann.optimal.objective import Term
 
 
 class Factor(NamedTuple):

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from msann_keras.graphs import Distances, check_dense, dense, laplacian_of
-from msann_keras.prolongation import starts
-from msann_keras.prolongation.curvature import least_eigenvalue
-from msann_keras.prolongation.matching import minimal_matching
-from msann_keras.prolongation.objective import Objective, polar, tangent
-from msann_keras.prolongation.solvers import SOLVERS
-from msann_keras.prolongation.spectral import SpectralForm
-from msann_keras.prolongation.trust_region import Minimum, minimise
+from msann.graphs import Distances, check_dense, dense, laplacian_of
+from msann.optimal import starts
+from msann.optimal.curvature import least_eigenvalue
+from msann.optimal.matching import minimal_matching
+from msann.optimal.objective import Objective, polar, tangent
+from msann.optimal.solvers import SOLVERS
+from msann.optimal.spectral import SpectralForm
+from msann.optimal.trust_region import Minimum, minimise
 
 METHODS = ("auto", "assignment", "trust region", *SOLVERS)
 

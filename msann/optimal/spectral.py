@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from msann_keras.graphs import dense
-from msann_keras.prolongation.objective import Objective, symmetric, tangent
+from msann.graphs import dense
+from msann.optimal.objective import Objective, symmetric, tangent
 
 #: No direction is favoured more than by this, relative to the median.
 FLOOR = 1e-2

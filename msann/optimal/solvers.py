@@ -15,9 +15,9 @@ from functools import partial
 import numpy as np
 import scipy.optimize
 
-from msann_keras.graphs import DENSE_LIMIT
-from msann_keras.prolongation.objective import Objective, polar
-from msann_keras.prolongation.trust_region import Minimum
+from msann.graphs import DENSE_LIMIT
+from msann.optimal.objective import Objective, polar
+from msann.optimal.trust_region import Minimum
 
 #: Weight of ||P^T P - I||^2 in the Nelder-Mead penalty, relative to E at the start.
 PENALTY = 100.0

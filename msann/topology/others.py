@@ -1,4 +1,4 @@
-"""Topologies by name: what the nodes of a space look like, and how they coarsen."""
+"""Topologies that are no lattices and no graphs: shuffled, identity, given, ..."""
 
 from __future__ import annotations
 
@@ -8,64 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from msann_keras.prolongation.graph_topology import (
-    GraphTopology,
-    graph,
-    is_graph,
-)
-from msann_keras.prolongation.lattices import (
-    Cycle,
-    Grid,
-    Path,
-    cycle,
-    grid,
-    path,
-    square_grid,
-    torus,
-)
-from msann_keras.prolongation.operators import (
+from msann.prolongation.operators import (
     Identity,
     Matrix,
     Prolongation,
     compose,
     permuted,
 )
-from msann_keras.prolongation.topology import (
-    Chain,
-    Stored,
-    Topology,
-    chain,
-    check_seed,
-    check_sizes,
-    half,
-    plain,
-)
-
-__all__ = [
-    "BY_NAME",
-    "Chain",
-    "Cycle",
-    "Given",
-    "GraphTopology",
-    "Grid",
-    "Path",
-    "RandomOrthogonal",
-    "Shuffled",
-    "Topology",
-    "Unstructured",
-    "chain",
-    "cycle",
-    "given",
-    "graph",
-    "grid",
-    "identity",
-    "path",
-    "random_orthogonal",
-    "resolve",
-    "shuffled",
-    "square_grid",
-    "torus",
-]
+from msann.topology.base import Stored, Topology, check_seed, check_sizes, half, plain
 
 
 @dataclass(frozen=True)
@@ -175,6 +125,7 @@ def shuffled(base: Topology, *, seed: int, redraw: bool = False) -> Shuffled:
 
     Example:
 
+    >>> from msann.topology import path
     >>> P, coarser = shuffled(path(4), seed=5).coarsen()
     >>> P.matrix().sum(axis=0).round(3), coarser
     (array([1.414, 1.414]), Path(size=2))
@@ -224,51 +175,3 @@ def given(*prolongations: Any) -> Given:
     )
     compose(*operators)
     return Given(operators)
-
-
-#: Topologies that a size alone determines, by the name a user may write.
-BY_NAME = {"path": path, "cycle": cycle, "grid": square_grid, "identity": identity}
-
-
-def resolve(topology: Any, size: int, argument: str) -> Topology:
-    """The topology that a user means for a space of `size` nodes.
-
-    Args:
-        topology: A `Topology`, its config, a name, a networkx graph or sparse matrix,
-            or `None` for a path.
-        size: Nodes of the space.
-        argument: What to call it in an error.
-
-    Raises:
-        ValueError: An unknown name or type, or another size.
-
-    Example:
-
-    >>> resolve("grid", 1024, "input_topology")
-    Grid(shape=(32, 32))
-    """
-    if topology is None:
-        topology = path(size)
-    elif isinstance(topology, dict):
-        topology = Topology.from_config(topology)
-    elif isinstance(topology, str):
-        if topology not in BY_NAME:
-            raise ValueError(
-                f"`{argument}` must be a topology or one of {sorted(BY_NAME)}. "
-                f"Received: {argument}={topology!r}"
-            )
-        topology = BY_NAME[topology](size)
-    elif is_graph(topology):
-        topology = graph(topology)
-    if not isinstance(topology, Topology):
-        raise ValueError(
-            f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, a "
-            f"connected graph, or one of the names {sorted(BY_NAME)}. "
-            f"Received: {argument}={topology!r}"
-        )
-    if topology.size != size:
-        raise ValueError(
-            f"`{argument}` must have as many nodes as the space has units, {size}. "
-            f"Received: {argument}={topology!r} with {topology.size} nodes"
-        )
-    return topology

@@ -27,7 +27,7 @@ from functools import partial
 import numpy as np
 from scipy.fft import dct
 
-from msann_keras.prolongation.operators import (
+from msann.prolongation.operators import (
     Aggregation,
     Identity,
     Kronecker,

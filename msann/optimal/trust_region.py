@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from msann_keras.prolongation.objective import polar, tangent
-from msann_keras.prolongation.spectral import SpectralForm
+from msann.optimal.objective import polar, tangent
+from msann.optimal.spectral import SpectralForm
 
 
 class Minimum(NamedTuple):

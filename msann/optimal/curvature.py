@@ -8,8 +8,8 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse.linalg import LinearOperator, lobpcg
 
-from msann_keras.prolongation.objective import symmetric, tangent
-from msann_keras.prolongation.spectral import SpectralForm
+from msann.optimal.objective import symmetric, tangent
+from msann.optimal.spectral import SpectralForm
 
 #: Entries of P up to which the Hessian is a dense matrix.
 DENSE = 512

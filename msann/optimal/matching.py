@@ -32,7 +32,7 @@ def minimal_matching(coarse, fine) -> np.ndarray:
 
     Example:
 
-    >>> from msann_keras.graphs import spectrum
+    >>> from msann.graphs import spectrum
     >>> import networkx as nx
     >>> minimal_matching(spectrum(nx.path_graph(4)), spectrum(nx.path_graph(8)))
     array([1, 3, 5, 7])

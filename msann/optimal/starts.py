@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from msann_keras.graphs import dense
-from msann_keras.prolongation.closed_forms import box, closed_form
-from msann_keras.prolongation.matching import minimal_matching
-from msann_keras.prolongation.objective import Objective, Term, polar, tangent
+from msann.graphs import dense
+from msann.optimal.matching import minimal_matching
+from msann.optimal.objective import Objective, Term, polar, tangent
+from msann.prolongation.closed_forms import box, closed_form
 
 #: Nodes of the fine graph up to which the diffusion term has a greedy start.
 SMALL = 64

@@ -1,0 +1,1 @@
+"""What a prolongation is, and the closed forms."""

@@ -1,0 +1,29 @@
+"""Topologies: what the nodes of a space look like, and how they coarsen."""
+
+from msann.topology.base import Chain, Topology, chain
+from msann.topology.graph_topology import graph
+from msann.topology.lattices import cycle, grid, path, square_grid, torus
+from msann.topology.others import (
+    given,
+    identity,
+    random_orthogonal,
+    shuffled,
+)
+from msann.topology.resolve import resolve
+
+__all__ = [
+    "Chain",
+    "Topology",
+    "chain",
+    "cycle",
+    "given",
+    "graph",
+    "grid",
+    "identity",
+    "path",
+    "random_orthogonal",
+    "resolve",
+    "shuffled",
+    "square_grid",
+    "torus",
+]

@@ -1,0 +1,57 @@
+"""The topology that a user means by a name, a graph, a config, or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msann.topology.base import Topology
+from msann.topology.graph_topology import graph, is_graph
+from msann.topology.lattices import cycle, path, square_grid
+from msann.topology.others import identity
+
+#: Topologies that a size alone determines, by the name a user may write.
+BY_NAME = {"path": path, "cycle": cycle, "grid": square_grid, "identity": identity}
+
+
+def resolve(topology: Any, size: int, argument: str) -> Topology:
+    """The topology that a user means for a space of `size` nodes.
+
+    Args:
+        topology: A `Topology`, its config, a name, a networkx graph or sparse matrix,
+            or `None` for a path.
+        size: Nodes of the space.
+        argument: What to call it in an error.
+
+    Raises:
+        ValueError: An unknown name or type, or another size.
+
+    Example:
+
+    >>> resolve("grid", 1024, "input_topology")
+    Grid(shape=(32, 32))
+    """
+    if topology is None:
+        topology = path(size)
+    elif isinstance(topology, dict):
+        topology = Topology.from_config(topology)
+    elif isinstance(topology, str):
+        if topology not in BY_NAME:
+            raise ValueError(
+                f"`{argument}` must be a topology or one of {sorted(BY_NAME)}. "
+                f"Received: {argument}={topology!r}"
+            )
+        topology = BY_NAME[topology](size)
+    elif is_graph(topology):
+        topology = graph(topology)
+    if not isinstance(topology, Topology):
+        raise ValueError(
+            f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, a "
+            f"connected graph, or one of the names {sorted(BY_NAME)}. "
+            f"Received: {argument}={topology!r}"
+        )
+    if topology.size != size:
+        raise ValueError(
+            f"`{argument}` must have as many nodes as the space has units, {size}. "
+            f"Received: {argument}={topology!r} with {topology.size} nodes"
+        )
+    return topology

@@ -1,1 +1,0 @@
-"""Prolongations and what they act on. NumPy only; no Keras."""

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 
 import networkx as nx
 
-from msann.graphs import dense, grid_graph
+from msann.arrays import dense
+from msann.graphs import grid_graph
 from msann.optimal import starts
 from msann.optimal.objective import Objective
 from msann.optimal.search import optimal_prolongation

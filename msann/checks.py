@@ -10,8 +10,16 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Collection, Iterable
-from typing import Any
+import reprlib
+from collections.abc import Collection, Iterable, Sized
+from typing import Any, NoReturn
+
+#: No sane integer has more digits; a seed may have 39.
+DIGITS = 40
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 20
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
 
 
 def integer(
@@ -43,7 +51,9 @@ def integer(
     except TypeError:
         result = None
     if result is None or not _within(result, least, most):
-        _refuse(name, value, f"an integer{_bounds(least, most)}")
+        refuse(name, value, f"an integer{_bounds(least, most)}")
+    if abs(result) >= 10**DIGITS:
+        refuse(name, value, f"an integer of at most {DIGITS} digits")
     return result
 
 
@@ -53,6 +63,9 @@ def number(
     least: float | None = None,
     most: float | None = None,
     above: float | None = None,
+    below: float | None = None,
+    infinite: bool = False,
+    nan: bool = False,
 ) -> float:
     """A finite number between two bounds.
 
@@ -62,6 +75,9 @@ def number(
         least: Smallest value allowed, if there is one.
         most: Largest value allowed, if there is one.
         above: All values allowed are larger, if there is such a bound.
+        below: All values allowed are smaller, if there is such a bound.
+        infinite: Whether infinity is allowed too: no limit.
+        nan: Whether NaN is allowed too: nothing is known.
 
     Returns:
         A Python `float`.
@@ -76,17 +92,18 @@ def number(
     Traceback (most recent call last):
     ValueError: `seconds` must be a finite number > 0. Received: seconds=nan
     """
-    is_real = isinstance(value, numbers.Real) and not _is_bool(value)
     try:
-        result = float(value) if is_real else math.nan
+        is_real = isinstance(value, numbers.Real) and not _is_bool(value)
+        result = float(value) if is_real else None
     except OverflowError:  # an integer beyond the largest float
-        result = math.inf
-    fits = _within(result, least, most) and (above is None or result > above)
-    if not (math.isfinite(result) and fits):
-        bounds = _bounds(least, most) or ("" if above is None else f" > {above:g}")
-        if above is not None and most is not None:
-            bounds = f" > {above:g} and <= {most:g}"
-        _refuse(name, value, f"a finite number{bounds}")
+        result = None
+    if nan and result is not None and math.isnan(result):
+        return result
+    fits = result is not None and (infinite or math.isfinite(result))
+    fits = fits and _within(result, least, most, above, below)
+    if not fits or math.isnan(result):
+        bounds = _bounds(least, most, above, below)
+        refuse(name, value, f"a {'' if infinite else 'finite '}number{bounds}")
     return result
 
 
@@ -98,7 +115,7 @@ def flag(name: str, value: Any) -> bool:
     ValueError: `resume` must be True or False. Received: resume='no'
     """
     if not _is_bool(value):
-        _refuse(name, value, "True or False")
+        refuse(name, value, "True or False")
     return bool(value)
 
 
@@ -110,21 +127,42 @@ def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
     ValueError: `variant` must be one of 'paper', 'script'. Received: variant='V'
     """
     if not isinstance(value, str) or value not in allowed:
-        _refuse(name, value, f"one of {', '.join(map(repr, allowed))}")
+        refuse(name, value, f"one of {', '.join(map(repr, allowed))}")
     return value
 
 
-def integers(name: str, values: Any, least: int | None = None) -> tuple[int, ...]:
+def instance(name: str, value: Any, kind: type, what: str) -> Any:
+    """An object of a class, as it is.
+
+    Args:
+        name: Of the argument, for the error.
+        value: What came in.
+        kind: The class.
+        what: How to call its objects: "a `Schedule`".
+
+    >>> instance("base", "path", dict, "a mapping")
+    Traceback (most recent call last):
+    ValueError: `base` must be a mapping. Received: base='path'
+    """
+    if not isinstance(value, kind):
+        refuse(name, value, what)
+    return value
+
+
+def integers(
+    name: str, values: Any, least: int | None = None, most: int | None = None
+) -> tuple[int, ...]:
     """Integers, one after another: a sequence or an array of one axis.
 
     >>> import numpy as np
     >>> integers("steps", np.array([1, 2]), least=1)
     (1, 2)
     """
-    return _each(name, values, integer, f"integers{_bounds(least, None)}", least=least)
+    bounds = {"least": least, "most": most}
+    return _each(name, values, integer, f"integers{_bounds(**bounds)}", **bounds)
 
 
-def reals(name: str, values: Any, **bounds: float) -> tuple[float, ...]:
+def reals(name: str, values: Any, **bounds: Any) -> tuple[float, ...]:
     """Finite numbers, one after another, with the bounds of `number`.
 
     >>> reals("rate_factors", [1, 1.5], above=0)
@@ -133,10 +171,50 @@ def reals(name: str, values: Any, **bounds: float) -> tuple[float, ...]:
     return _each(name, values, number, "finite numbers", **bounds)
 
 
+def each(name: str, values: Any, wanted: str) -> Iterable:
+    """The values one after another, of a sequence, an array or an iterator.
+
+    Args:
+        name: Of the argument, for the error.
+        values: What came in.
+        wanted: How to call its entries.
+
+    >>> each("visits", "01", "visits")
+    Traceback (most recent call last):
+    ValueError: `visits` must be a sequence of visits. Received: visits='01'
+    """
+    is_other = isinstance(values, str | bytes | dict | set)
+    try:
+        if hasattr(values, "__len__"):
+            len(values)  # which arrays without an axis and sparse ones have not
+        return iter(None if is_other else values)
+    except TypeError:
+        refuse(name, values, f"a sequence of {wanted}")
+
+
+def refuse(name: str, value: Any, wanted: str) -> NoReturn:
+    """Raise the error that every check raises.
+
+    >>> refuse("shape", (), "at least one side")
+    Traceback (most recent call last):
+    ValueError: `shape` must be at least one side. Received: shape=()
+    """
+    raise ValueError(f"`{name}` must be {wanted}. Received: {name}={shown(value)}")
+
+
+def shown(value: Any) -> str:
+    """How an error repeats a value: whole where it is short."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # Python does not print integers of thousands of digits
+        return f"a {type(value).__name__} too long to print"
+
+
 def _each(name, values, check, wanted, **bounds):
-    if not isinstance(values, Iterable) or isinstance(values, str | bytes | dict | set):
-        _refuse(name, values, f"a sequence of {wanted}")
-    return tuple(check(f"{name}[{i}]", x, **bounds) for i, x in enumerate(values))
+    entries = enumerate(each(name, values, wanted))
+    if not isinstance(values, Sized):  # it might never end
+        refuse(name, values, f"a sequence of {wanted}")
+    return tuple(check(f"{name}[{i}]", x, **bounds) for i, x in entries)
 
 
 def _is_bool(value) -> bool:
@@ -144,17 +222,18 @@ def _is_bool(value) -> bool:
     return type(value).__name__ in ("bool", "bool_")
 
 
-def _within(value, least, most) -> bool:
-    return (least is None or value >= least) and (most is None or value <= most)
+def _within(value, least, most, above=None, below=None) -> bool:
+    return (
+        (least is None or value >= least)
+        and (most is None or value <= most)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    )
 
 
-def _bounds(least, most) -> str:
+def _bounds(least, most, above=None, below=None) -> str:
     if least is not None and most is not None:
         return f" in {least:,} .. {most:,}"
-    if least is not None:
-        return f" >= {least:,}"
-    return "" if most is None else f" <= {most:,}"
-
-
-def _refuse(name, value, wanted):
-    raise ValueError(f"`{name}` must be {wanted}. Received: {name}={value!r}")
+    bounds = {">=": least, ">": above, "<=": most, "<": below}
+    named = [f"{sign} {x:,}" for sign, x in bounds.items() if x is not None]
+    return f" {' and '.join(named)}" if named else ""

@@ -9,8 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
+from msann.checks import integer, integers, number, reals, shown
 from msann.schedules import EVERY_LEVEL, Visit
+from msann.schedules.schedule import checked_visits
 
 #: The cost of a target that was never reached: larger than any other.
 NOT_REACHED = math.inf
@@ -19,15 +22,18 @@ NOT_REACHED = math.inf
 def shares(parameters: Sequence[int]) -> list[float]:
     """|M_l| / |M_0| for the number of parameters of every level, finest first.
 
+    Raises:
+        ValueError: No counts, or a count that is no positive integer.
+
     >>> shares([591_488, 148_288])
     [1.0, 0.250...]
     """
-    if not parameters or min(parameters) < 1:
+    counts = integers("parameters", parameters, least=1)
+    if not counts:
         raise ValueError(
-            "`parameters` must hold a positive count for each level. "
-            f"Received: parameters={list(parameters)}"
+            "`parameters` must hold a positive count for each level. Received: none"
         )
-    return [count / parameters[0] for count in parameters]
+    return [count / counts[0] for count in counts]
 
 
 def cost(
@@ -37,21 +43,28 @@ def cost(
 
     A batch at `EVERY_LEVEL` updates all levels and is charged for all of them.
 
+    Args:
+        visits: At most a million of them.
+        parameters: |M_l| of every level, finest first.
+        batch_size: Examples in a batch.
+
     Raises:
-        ValueError: A visit to a level that has no count.
+        ValueError: What is no visit, a visit to a level that has no count, or a count
+            or batch size that is no positive integer.
 
     >>> cost([Visit(0, 2), Visit(1, 4)], parameters=[100, 25], batch_size=128)
     384.0
     """
     price = dict(enumerate(shares(parameters)))
     price[EVERY_LEVEL] = sum(price.values())
-    visits = list(visits)
+    visits = checked_visits("visits", visits)
     if strangers := [visit for visit in visits if visit.level not in price]:
         raise ValueError(
             f"`parameters` has no level for a visit. Received: {strangers[0]} and "
-            f"parameters={list(parameters)}"
+            f"parameters={shown(parameters)}"
         )
-    return batch_size * sum(visit.steps * price[visit.level] for visit in visits)
+    examples = integer("batch_size", batch_size, least=1)
+    return examples * sum(visit.steps * price[visit.level] for visit in visits)
 
 
 def cost_to_target(
@@ -68,7 +81,8 @@ def cost_to_target(
         One of `costs`, or `NOT_REACHED`.
 
     Raises:
-        ValueError: Lengths differ, there is no evaluation, or costs descend.
+        ValueError: Lengths differ, there is no evaluation, costs descend or are
+            negative or NaN, or what should be a number is none.
 
     Example:
 
@@ -77,15 +91,7 @@ def cost_to_target(
     >>> cost_to_target([0, 128], [0.25, 0.09], target=0.025) == NOT_REACHED
     True
     """
-    if len(costs) != len(errors) or not len(costs):
-        raise ValueError(
-            "`costs` and `errors` must have one entry for each evaluation. "
-            f"Received: {len(costs)} costs and {len(errors)} errors"
-        )
-    if any(later < earlier for earlier, later in pairwise(costs)):
-        raise ValueError(f"`costs` must ascend. Received: costs={list(costs)}")
-    reached = (c for c, e in zip(costs, errors, strict=True) if e <= target)
-    return next(reached, NOT_REACHED)
+    return _first(costs, errors, number("target", target))
 
 
 def cost_to_fraction(
@@ -93,11 +99,30 @@ def cost_to_fraction(
 ) -> float:
     """The cost to bring the error to a fraction of the first one (Tables 1 to 3).
 
+    Raises:
+        ValueError: As `cost_to_target`, or a fraction outside (0, 1].
+
     >>> cost_to_fraction([0, 128, 256], [0.25, 0.09, 0.02])
     256
     """
-    if not 0 < fraction <= 1:
-        raise ValueError(f"`fraction` must be in (0, 1]. Received: fraction={fraction}")
-    if not len(errors):
-        raise ValueError("`errors` must not be empty.")
-    return cost_to_target(costs, errors, fraction * errors[0])
+    fraction = number("fraction", fraction, above=0, most=1)
+    first = next(iter(_errors(errors)), math.nan)  # if there is one
+    return _first(costs, errors, fraction * first)
+
+
+def _first(costs, errors, target):
+    spent, errors = reals("costs", costs, least=0), _errors(errors)
+    if len(spent) != len(errors) or not spent:
+        raise ValueError(
+            "`costs` and `errors` must have one entry for each evaluation. "
+            f"Received: {len(spent)} costs and {len(errors)} errors"
+        )
+    if any(later < earlier for earlier, later in pairwise(spent)):
+        raise ValueError(f"`costs` must ascend. Received: costs={shown(costs)}")
+    reached = (c for c, e in zip(costs, errors, strict=True) if e <= target)
+    return next(reached, NOT_REACHED)
+
+
+def _errors(errors: Any) -> tuple[float, ...]:
+    """Numbers; NaN and infinity are what a run that has diverged reports."""
+    return reals("errors", errors, infinite=True, nan=True)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from msann.checks import each, flag, instance, integer
 from msann.cost import cost, shares
 from msann.schedules import Schedule
 from msann.topology import Chain
@@ -34,7 +35,7 @@ class Hierarchy:
             level shares and trains.
 
     Raises:
-        ValueError: No weights, or chains of different depths.
+        ValueError: No weights, what is none, or chains of different depths.
 
     Example:
 
@@ -56,7 +57,9 @@ class Hierarchy:
     """
 
     def __init__(self, weights: Sequence[Weight], other_parameters: int = 0):
-        self.weights = tuple(weights)
+        self.weights = tuple(each("weights", weights, "`Weight`s"))
+        for i, weight in enumerate(self.weights):
+            _check(f"weights[{i}]", weight)
         depths = {len(c.steps) for w in self.weights for c in (w.input, w.output)}
         if len(depths) != 1:
             raise ValueError(
@@ -65,7 +68,7 @@ class Hierarchy:
                 f"{[weight.name for weight in self.weights]}"
             )
         (self.depth,) = depths
-        self.other_parameters = other_parameters
+        self.other_parameters = integer("other_parameters", other_parameters, least=0)
 
     @property
     def parameters(self) -> tuple[int, ...]:
@@ -104,6 +107,7 @@ class Hierarchy:
 
     def sizes(self, level: int) -> str:
         """The layers' sizes at a level, as the paper writes them: 1024-256-128."""
+        level = integer("level", level, least=0, most=self.depth)
         sizes = [self.weights[0].input.sizes[level]]
         for weight in self.weights:
             if weight.input.sizes[level] != sizes[-1]:
@@ -116,7 +120,12 @@ class Hierarchy:
         return sum(self.shares)
 
     def cycle_complexity(self, schedule: Schedule) -> float:
-        """C of one cycle of `schedule`, in batches of level 0."""
+        """C of one cycle of `schedule`, in batches of level 0.
+
+        Raises:
+            ValueError: What is no schedule, or one that is deeper than the hierarchy.
+        """
+        instance("schedule", schedule, Schedule, "a `Schedule`")
         return cost(schedule.cycle, self.parameters)
 
     def __str__(self):
@@ -143,6 +152,13 @@ class Hierarchy:
 
     def __repr__(self):
         return f"<Hierarchy of depth {self.depth}: {self.sizes(0)}>"
+
+
+def _check(name, weight):
+    instance(name, weight, Weight, "a `Weight`")
+    for end in ("input", "output"):
+        instance(f"{name}.{end}", getattr(weight, end), Chain, "a `Chain`")
+    flag(f"{name}.use_bias", weight.use_bias)
 
 
 def _ends(weight: Weight, level: int) -> tuple[int, int]:

@@ -4,6 +4,8 @@ from functools import reduce
 
 import numpy as np
 
+from msann.graphs import laplacian
+from msann.optimal.objective import symmetric, tangent
 from msann.prolongation.operators import Aggregation, Identity, Kronecker
 
 
@@ -23,3 +25,19 @@ def dense(P):
 def orthonormal(rows, columns, seed=0):
     """A random matrix with orthonormal columns."""
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(rows, columns)))[0]
+
+
+def spectrum(graph):
+    """Eigenvalues of a graph's Laplacian, ascending, so that 0 comes last."""
+    return np.linalg.eigvalsh(laplacian(graph).toarray())
+
+
+def riemannian_hessian(objective, P):
+    """The Hessian of E on the manifold at P, as a function of tangent vectors."""
+    curvature = symmetric(P.T @ objective.gradient(P))
+    return lambda Z: tangent(P, objective.gradient(Z) - Z @ curvature)
+
+
+def assert_orthonormal(P, tolerance=1e-12):
+    """P^T P = I."""
+    np.testing.assert_allclose(P.T @ P, np.eye(P.shape[1]), atol=tolerance)

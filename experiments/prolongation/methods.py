@@ -8,11 +8,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from experiments.prolongation.solvers import SOLVERS
 from msann.graphs import grid_graph
 from msann.optimal import starts
 from msann.optimal.objective import Objective, polar
 from msann.optimal.search import optimal_prolongation
-from msann.optimal.solvers import SOLVERS
 from msann.optimal.spectral import SpectralForm
 from msann.optimal.trust_region import minimise
 

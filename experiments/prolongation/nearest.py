@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from msann.graphs import dense
+from msann.arrays import dense
 from msann.optimal.objective import Objective, polar
 
 #: Eigenvalues that differ by less, relative to the largest one, are equal.

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from msann.checks import refuse
+
 #: Environment variable that names another cache folder.
 VARIABLE = "MSANN_KERAS_CACHE"
 
@@ -20,11 +22,14 @@ def cache_folder(folder: str | os.PathLike | None = None) -> Path:
     """Where matrices are kept.
 
     Args:
-        folder: If given, this one; else that of the environment variable
-            `MSANN_KERAS_CACHE`; else the platform's folder for caches.
+        folder: If given, this one, of the argument `cache`; else that of the
+            environment variable `MSANN_KERAS_CACHE`; else the platform's folder for
+            caches.
     """
     if folder is None:
         folder = os.environ.get(VARIABLE)
+    elif not isinstance(folder, str | os.PathLike):
+        refuse("cache", folder, "a folder or None")
     if not folder:
         import platformdirs
 

@@ -8,7 +8,9 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse.linalg import LinearOperator, lobpcg
 
-from msann.optimal.objective import symmetric, tangent
+from msann.arrays import real_array
+from msann.checks import instance, integer
+from msann.optimal.objective import point, symmetric, tangent
 from msann.optimal.spectral import SpectralForm
 
 #: Entries of P up to which the Hessian is a dense matrix.
@@ -36,7 +38,10 @@ def least_eigenvalue(
     Returns:
         The eigenvalue and a unit tangent vector `(n2, n1)`.
     """
-    Q = form.enter(P)
+    instance("form", form, SpectralForm, "a `SpectralForm`")
+    seed = integer("seed", seed, least=0)
+    iterations = integer("iterations", iterations, least=1)
+    Q = form.enter(real_array("P", point(P, form.shape)))
     euclidean = form.gradient(Q)
     hessian = form.hessian(Q, euclidean)
     if Q.size <= DENSE:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from msann.arrays import real_array
+
 #: Costs that differ by less than this times the largest squared value are equal.
 TIE = 1e-12
 
@@ -32,10 +34,8 @@ def minimal_matching(coarse, fine) -> np.ndarray:
 
     Example:
 
-    >>> from msann.graphs import spectrum
-    >>> import networkx as nx
-    >>> minimal_matching(spectrum(nx.path_graph(4)), spectrum(nx.path_graph(8)))
-    array([1, 3, 5, 7])
+    >>> minimal_matching([-3, -1, 0], [-4, -3.2, -2, -1.1, 0])
+    array([1, 3, 4])
     """
     coarse, fine = _checked("coarse", coarse), _checked("fine", fine)
     n1, n2 = len(coarse), len(fine)
@@ -61,12 +61,9 @@ def minimal_matching(coarse, fine) -> np.ndarray:
 
 
 def _checked(name, values):
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-        raise ValueError(
-            f"`{name}` must be a non-empty one-dimensional array of finite numbers. "
-            f"Received: shape {values.shape}"
-        )
+    values = real_array(name, values, ndim=1)
+    if not len(values):
+        raise ValueError(f"`{name}` must hold at least one value. Received: none")
     if (falls := np.flatnonzero(np.diff(values) < 0)).size:
         raise ValueError(
             f"`{name}` must be ascending. Received: {values[falls[0]]:g} before "

@@ -14,8 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from msann.graphs import Distances, adjacency, laplacian_of
+from msann.arrays import real_array
+from msann.checks import number
+from msann.graphs import Distances, adjacency
+from msann.graphs.adjacency import laplacian_of
 
+#: Least and largest alpha and beta.
+SCALES = 1e-12, 1e12
 #: Operators of so many nodes are matrices: structure only pays beyond.
 SMALL = 256
 
@@ -48,12 +53,6 @@ class Term(NamedTuple):
         """2 (R X1 / sqrt(c) - sqrt(c) X2 R), R the residual; without the weight."""
         return 2 * self.residual(self.residual(P))
 
-    def best_scale(self, P) -> float:
-        """The c that is best at this P, ||P X1|| / ||X2 P||; may be 0 or infinite."""
-        coarse = np.linalg.norm((self.X1 @ P.T).T)
-        fine = np.linalg.norm(self.X2 @ P)
-        return float(coarse / fine) if fine else float("inf")
-
 
 class Objective:
     """E(P) for a pair of graphs, with derivatives on the Stiefel manifold.
@@ -63,12 +62,14 @@ class Objective:
         fine: G_2, of n2 >= n1 nodes.
         s: Weight of locality in [0, 1]; 0 is fully diffuse, 1 fully local.
         alpha: Scale of the diffusion term.
-        beta: Scale of the locality term; n1/n2 by default, the paper's value (which is
-            not best: `best_beta`).
+        beta: Scale of the locality term; n1/n2 by default, the paper's value, which is
+            not best. On grids, tori and long even cycles some P have T2 P = 0: there
+            the infimum over P and beta together is 0, approached as beta grows without
+            bound, and the joint problem of (3.3) has no solution.
 
     Raises:
         ValueError: What `adjacency` refuses, a fine graph smaller than the coarse one,
-            s outside [0, 1], alpha or beta not positive.
+            s outside [0, 1], alpha or beta outside 1e-12 .. 1e12, or no numbers.
 
     Example:
 
@@ -88,16 +89,11 @@ class Objective:
                 "`fine` must have at least as many nodes as `coarse`. "
                 f"Received: {self.shape[0]} and {self.shape[1]} nodes"
             )
-        if not 0 <= s <= 1:
-            raise ValueError(f"`s` must be in [0, 1]. Received: s={s!r}")
         beta = self.shape[1] / self.shape[0] if beta is None else beta
-        for name, value in (("alpha", alpha), ("beta", beta)):
-            if not 0 < value < float("inf"):
-                raise ValueError(
-                    f"`{name}` must be a positive number. Received: {name}={value!r}"
-                )
+        self.s = number("s", s, least=0, most=1)
+        self.alpha = number("alpha", alpha, *SCALES)
+        self.beta = number("beta", beta, *SCALES)
         self.coarse, self.fine = coarse, fine
-        self.s, self.alpha, self.beta = float(s), float(alpha), float(beta)
         distances = [Distances.of(graph) for graph in graphs]
         #: Of the coarse and the fine graph, as `graphs.lattice` has them.
         self.lattices = tuple(T.lattice for T in distances)
@@ -112,18 +108,22 @@ class Objective:
 
     def __call__(self, P) -> float:
         """E(P), for an array `(n2, n1)`."""
+        P = self._point(P)
         return sum(term.weight * term.value(P) for term in self.active)
 
     def terms(self, P) -> tuple[float, float]:
         """Diffusion and locality, each without its weight 1 - s or s."""
+        P = self._point(P)
         return self.diffusion.value(P), self.locality.value(P)
 
     def gradient(self, P) -> np.ndarray:
         """The Euclidean gradient; linear, so at Z it is the Hessian times Z."""
+        P = self._point(P)
         return sum(term.weight * term.gradient(P) for term in self.active)
 
     def terms_and_gradient(self, P) -> tuple[tuple[float, float], np.ndarray]:
         """`terms` and `gradient`, which share their residuals."""
+        P = self._point(P)
         values, gradient = [], np.zeros(self.shape)
         for term in (self.diffusion, self.locality):
             R = term.residual(P)
@@ -134,31 +134,28 @@ class Objective:
 
     def riemannian_gradient(self, P) -> np.ndarray:
         """The gradient along the manifold P^T P = I, with the embedded metric."""
+        P = self._point(P)
         return tangent(P, self.gradient(P))
 
-    def riemannian_hessian(self, P, gradient=None):
-        """The Hessian on the manifold, as a function of tangent vectors Z at P.
+    def _point(self, P):
+        return point(P, self.shape)
 
-        Args:
-            P: A point `(n2, n1)`, with orthonormal columns.
-            gradient: The Euclidean gradient there, if it is known.
-        """
-        gradient = self.gradient(P) if gradient is None else gradient
-        curvature = symmetric(P.T @ gradient)
-        return lambda Z: tangent(P, self.gradient(Z) - Z @ curvature)
 
-    def best_alpha(self, P) -> float:
-        """The alpha that is best at this P, ||P L1|| / ||L2 P||."""
-        return self.diffusion.best_scale(P)
+def point(P: Any, shape: tuple[int, int]) -> np.ndarray:
+    """P as an array of this shape.
 
-    def best_beta(self, P) -> float:
-        """The beta that is best at this P, ||P T1|| / ||T2 P||.
-
-        On grids, tori and long even cycles some P have T2 P = 0: there the infimum over
-        P and beta together is 0, approached as beta grows without bound, and the joint
-        problem of (3.3) has no solution. Bound beta.
-        """
-        return self.locality.best_scale(P)
+    Raises:
+        ValueError: Another shape, or no array of finite numbers.
+    """
+    if type(P) is np.ndarray and P.shape == shape and P.dtype == float:
+        return P  # as in every step of a search
+    P = real_array("P", P)
+    if P.shape != shape:
+        raise ValueError(
+            f"`P` must have shape {shape}, fine by coarse nodes. "
+            f"Received: shape {P.shape}"
+        )
+    return P
 
 
 def symmetric(X):

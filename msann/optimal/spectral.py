@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from msann.graphs import dense
+from msann.arrays import dense
+from msann.checks import instance
 from msann.optimal.objective import Objective, symmetric, tangent
 
 #: No direction is favoured more than by this, relative to the median.
@@ -43,6 +44,7 @@ class SpectralForm:
     """
 
     def __init__(self, objective: Objective):
+        instance("objective", objective, Objective, "an `Objective`")
         self.shape = objective.shape
         pairs = [
             (

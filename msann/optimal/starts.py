@@ -11,10 +11,12 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from msann.graphs import dense
+from msann.arrays import dense, real_array
+from msann.checks import instance, integer, refuse
 from msann.optimal.matching import minimal_matching
 from msann.optimal.objective import Objective, Term, polar, tangent
 from msann.prolongation.closed_forms import box, closed_form
+from msann.prolongation.operators import ORTHONORMAL_TOLERANCE
 
 #: Nodes of the fine graph up to which the diffusion term has a greedy start.
 SMALL = 64
@@ -55,13 +57,13 @@ def start(
            [0., 0.],
            [0., 1.]])
     """
+    instance("objective", objective, Objective, "an `Objective`")
+    seed = integer("seed", seed, least=0)
+    known = ("interpolated", *STARTS)
+    if not isinstance(name, str) or name not in known:
+        refuse("start", name, f"an array or one of {', '.join(map(repr, known))}")
     if name == "interpolated":
         return interpolated(objective, smaller)
-    if name not in STARTS:
-        raise ValueError(
-            f"`start` must be an array, 'interpolated', or one of {STARTS}. "
-            f"Received: start={name!r}"
-        )
     if name == "matching":
         return _matched(objective.diffusion)[0]
     if name == "spectral":
@@ -74,7 +76,8 @@ def start(
     if name == "identity":
         return np.eye(*objective.shape)
     if name == "random":
-        draw = np.random.default_rng(seed).standard_normal(objective.shape)
+        rng = np.random.default_rng(seed)
+        draw = rng.standard_normal(objective.shape)
         return polar(draw)
     return box(objective.shape[1], objective.shape[0]).matrix()
 
@@ -84,7 +87,8 @@ def several(objective: Objective, seed: int) -> Iterator[np.ndarray]:
 
     On small graphs, where L counts for much, there is one that suits L first too.
     """
-    rng = np.random.default_rng(seed)
+    instance("objective", objective, Objective, "an `Objective`")
+    rng = np.random.default_rng(integer("seed", seed, least=0))
     small = objective.shape[0] <= SMALL
     # On large graphs E would take long to fall to where a push began.
     yield pushed(joint(objective, objective.active[-1]), rng, 1e-3 if small else 1e-7)
@@ -106,6 +110,7 @@ def greedy(objective: Objective, term: Term) -> np.ndarray:
     For the one term every choice of signs is optimal; the other one is a quadratic
     form in them, which is lowered one sign at a time.
     """
+    _check_term(objective, term)
     (x1, U1), (x2, U2) = (
         np.linalg.eigh(dense(X, "eigenvectors")) for X in (term.X1, term.X2)
     )
@@ -120,6 +125,7 @@ def joint(objective: Objective, term: Term) -> np.ndarray:
     assignment minimises, and a part that couples pairs, for which signs are chosen. On
     paths, where L and T nearly commute, the first is nearly all.
     """
+    _check_term(objective, term)
     U1, U2 = (np.linalg.eigh(dense(X, "eigenvectors"))[1] for X in (term.X1, term.X2))
     cost = np.zeros(objective.shape)
     for x in objective.active:
@@ -130,6 +136,11 @@ def joint(objective: Objective, term: Term) -> np.ndarray:
         cost += x.weight * (squares - 2 * np.outer(np.diag(X2), np.diag(X1)))
     rows, columns = linear_sum_assignment(cost)
     return _signed(objective, term, U1[:, columns], U2[:, rows])
+
+
+def _check_term(objective, term):
+    instance("objective", objective, Objective, "an `Objective`")
+    instance("term", term, Term, "one of its terms")
 
 
 def _signed(objective, term, U1, U2):
@@ -165,27 +176,35 @@ def interpolated(objective: Objective, smaller) -> np.ndarray:
             sides.
 
     Raises:
-        ValueError: As for `start`.
+        ValueError: As for `start`; columns of `smaller` that are not orthonormal.
     """
     if smaller is None:
         raise ValueError(
             "start='interpolated' needs `smaller`, the optimum between two smaller "
             "graphs of the same kind. Received: smaller=None"
         )
-    smaller = np.asarray(smaller, dtype=float)
-    sides = []
-    for known, size in zip(objective.lattices[::-1], smaller.shape[:2], strict=False):
-        shape, periodic = known or ((1,), False)
-        ratio = (size / np.prod(shape)) ** (1 / len(shape))
-        less = tuple(max(1, round(side * ratio)) for side in shape)
-        if smaller.ndim != 2 or np.prod(less) != size or size > np.prod(shape):
+    instance("objective", objective, Objective, "an `Objective`")
+    smaller = real_array("smaller", smaller)
+    hats = []
+    shape = (*smaller.shape, 0, 0)[:2]
+    for known, size in zip(objective.lattices[::-1], shape, strict=True):
+        sides, periodic = known or ((1,), False)
+        ratio = (size / np.prod(sides)) ** (1 / len(sides))
+        less = tuple(max(1, round(side * ratio)) for side in sides)
+        if smaller.ndim != 2 or np.prod(less) != size or size > np.prod(sides):
             raise ValueError(
                 "start='interpolated' needs paths, rings, grids or tori whose sides "
                 "shrink alike to the nodes of `smaller`. Received: `smaller` of shape "
                 f"{smaller.shape} for n2, n1 = {objective.shape}"
             )
-        sides.append(closed_form("hat", less, shape, periodic=periodic).matrix())
-    fine, coarse = sides
+        hats.append(closed_form("hat", less, sides, periodic=periodic).matrix())
+    gap = np.abs(smaller.T @ smaller - np.eye(smaller.shape[1])).max()
+    if gap > ORTHONORMAL_TOLERANCE:
+        raise ValueError(
+            "`smaller` must have orthonormal columns, as an optimum has. Received: a "
+            f"matrix of shape {smaller.shape} that is off by {gap:.2g}"
+        )
+    fine, coarse = hats
     pairs = box(objective.shape[1], objective.shape[0]).matrix()
     return polar(fine @ smaller @ coarse.T + 1e-3 * pairs)
 

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from msann.optimal.objective import polar, tangent
+from msann.arrays import real_array
+from msann.checks import instance, integer, number
+from msann.optimal.objective import point, polar, tangent
 from msann.optimal.spectral import SpectralForm
 
 
@@ -59,7 +61,12 @@ def minimise(
         Where it stopped and why. A start with gradient 0 is returned as it is.
     """
     began, reason = time.perf_counter(), "iterations"
-    Q = polar(form.enter(P))
+    instance("form", form, SpectralForm, "a `SpectralForm`")
+    tolerance = number("tolerance", tolerance, least=0)
+    decrease = number("decrease", decrease, least=0)
+    max_iterations = integer("max_iterations", max_iterations, least=0)
+    seconds = number("seconds", seconds, infinite=True)  # none may be left
+    Q = polar(form.enter(real_array("P", point(P, form.shape))))
     euclidean = form.gradient(Q)
     slope = tangent(Q, euclidean)
     value = np.vdot(Q, euclidean) / 2

@@ -21,12 +21,13 @@ no part of what a training step costs that one could notice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import numpy as np
-from scipy.fft import dct
+from scipy.fft import idct
 
+from msann.checks import flag, integers, one_of
 from msann.prolongation.operators import (
     Aggregation,
     Identity,
@@ -34,86 +35,7 @@ from msann.prolongation.operators import (
     Matrix,
     Prolongation,
 )
-
-
-def box(coarse: int, fine: int, *, masses=None) -> Prolongation:
-    """Piecewise constants, the Haar scaling function: W (W^T W)^(-1/2).
-
-    W holds the overlaps of fine and coarse cells. For n2 = 2 n1 this is the pair
-    matrix, the paper's choice (Figure 3, cycle column 3 and, by Kronecker products,
-    grid column 6). P P^T 1 = 1 always; P 1 is constant where n1 divides n2, and there
-    P is an aggregation.
-
-    Args:
-        coarse: n1.
-        fine: n2 >= n1.
-        masses: Array `(n2,)` that P should reproduce, P P^T m = m, in the place of
-            ones: in a chain, what the finest level's ones are at the fine nodes.
-
-    Returns:
-        P of shape `(n2, n1)`.
-
-    Raises:
-        ValueError: Sizes that are not integers with 1 <= n1 <= n2.
-
-    Example:
-
-    >>> box(2, 4).matrix().round(3)
-    array([[0.707, 0.   ],
-           [0.707, 0.   ],
-           [0.   , 0.707],
-           [0.   , 0.707]])
-    """
-    _check(coarse, fine)
-    if fine % coarse == 0:
-        labels = np.arange(fine) * coarse // fine
-        if masses is None:
-            return Aggregation(labels)
-        totals = np.bincount(labels, np.square(masses))
-        return Aggregation(labels, masses / np.sqrt(totals[labels]))
-    # In units of 1/(n1 n2), so that every overlap is a whole number.
-    i, j = np.arange(fine)[:, None], np.arange(coarse)
-    ends = np.minimum((i + 1) * coarse, (j + 1) * fine)
-    return _polar(np.maximum(0, ends - np.maximum(i * coarse, j * fine)), masses)
-
-
-def hat(coarse: int, fine: int, *, periodic: bool = False, masses=None) -> Matrix:
-    """Linear interpolation between cell centres, orthonormalised by its polar factor.
-
-    It is multigrid's usual interpolation, and the linear spline of Battle and Lemarie
-    where the graphs are cycles. Beyond the first and the last centre of a path it is
-    constant. P P^T 1 = 1 always; P 1 is constant where n1 divides n2.
-
-    Args:
-        coarse: n1.
-        fine: n2 >= n1.
-        periodic: Cycles rather than paths.
-        masses: As for `box`.
-
-    Returns:
-        P of shape `(n2, n1)`, dense.
-
-    Raises:
-        ValueError: Sizes that are not integers with 1 <= n1 <= n2.
-
-    Example:
-
-    >>> hat(2, 4).matrix().round(3)
-    array([[ 0.801, -0.094],
-           [ 0.577,  0.13 ],
-           [ 0.13 ,  0.577],
-           [-0.094,  0.801]])
-    """
-    _check(coarse, fine)
-    place = (np.arange(fine) + 0.5) * coarse / fine - 0.5  # in coarse cells
-    if not periodic:
-        place = np.clip(place, 0, coarse - 1)
-    left = np.floor(place).astype(int)
-    W = np.zeros((fine, coarse))
-    rows = np.arange(fine)
-    np.add.at(W, (rows, left % coarse), 1 - (place - left))
-    np.add.at(W, (rows, (left + 1) % coarse), place - left)
-    return _polar(W, masses)
+from msann.prolongation.splines import box, hat, sizes
 
 
 def band(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
@@ -143,8 +65,8 @@ def band(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
            [ 0.162,  0.545],
            [-0.108,  0.815]])
     """
-    _check(coarse, fine)
-    basis = _fourier if periodic else _cosines
+    coarse, fine = sizes(coarse, fine, dense=True)
+    basis = _fourier if flag("periodic", periodic) else _cosines
     return Matrix(basis(fine, coarse) @ basis(coarse, coarse).T)
 
 
@@ -170,7 +92,7 @@ def decimation(coarse: int, fine: int) -> Aggregation:
     array([[1., 0., 0., 0.],
            [0., 0., 1., 0.]])
     """
-    _check(coarse, fine)
+    coarse, fine = sizes(coarse, fine)
     labels = np.arange(fine) * coarse // fine
     return Aggregation(labels, np.diff(labels, prepend=-1).astype(float))
 
@@ -196,7 +118,7 @@ def daubechies4(coarse: int, fine: int) -> Matrix:
     >>> daubechies4(4, 8).matrix()[:, 0].round(3)
     array([ 0.483,  0.837,  0.224, -0.129,  0.   ,  0.   ,  0.   ,  0.   ])
     """
-    _check(coarse, fine)
+    coarse, fine = sizes(coarse, fine, dense=True)
     if fine != 2 * coarse:
         raise ValueError(
             "`daubechies4` goes from n to 2n nodes. "
@@ -233,7 +155,7 @@ def cover(coarse: int, fine: int) -> Aggregation:
     >>> cover(2, 4).labels
     array([0, 1, 0, 1])
     """
-    _check_divides("cover", coarse, fine)
+    coarse, fine = _multiples("cover", coarse, fine)
     return Aggregation(np.arange(fine) % coarse)
 
 
@@ -258,7 +180,7 @@ def fold(coarse: int, fine: int) -> Aggregation:
     >>> fold(2, 6).labels
     array([0, 1, 1, 0, 0, 1])
     """
-    _check_divides("fold", coarse, fine)
+    coarse, fine = _multiples("fold", coarse, fine)
     place = np.arange(fine) % (2 * coarse)
     return Aggregation(np.minimum(place, 2 * coarse - 1 - place))
 
@@ -307,45 +229,26 @@ def closed_form(
     >>> closed_form("band", (4, 4), (8, 8))
     Kronecker(64 x 16)
     """
-    families = CYCLES if periodic else PATHS
-    check_name(name, families)
-    if isinstance(coarse, int) and isinstance(fine, int):
-        return families[name](coarse, fine)
-    shapes = [[x] if isinstance(x, int) else list(x) for x in (coarse, fine)]
-    if len(shapes[0]) != len(shapes[1]):
+    families = CYCLES if flag("periodic", periodic) else PATHS
+    make = families[one_of("name", name, families)]
+    if not isinstance(coarse, Collection) and not isinstance(fine, Collection):
+        return make(coarse, fine)
+    shapes = [
+        integers(argument, x if isinstance(x, Collection) else [x], least=1)
+        for argument, x in (("coarse", coarse), ("fine", fine))
+    ]
+    if len(shapes[0]) != len(shapes[1]) or not shapes[0]:
         raise ValueError(
-            "`coarse` and `fine` must have as many axes. "
+            "`coarse` and `fine` must have as many axes, at least one. "
             f"Received: coarse={coarse}, fine={fine}"
         )
     axes = zip(*shapes, strict=True)
-    return Kronecker(
-        *(Identity(n2) if n1 == n2 else families[name](n1, n2) for n1, n2 in axes)
-    )
-
-
-def check_name(name: str, families) -> None:
-    """Refuse a name that is not among `families`."""
-    if name not in families:
-        raise ValueError(
-            f"`prolongation` must be one of {sorted(families)}. "
-            f"Received: prolongation={name!r}"
-        )
-
-
-def _polar(W, masses) -> Matrix:
-    """The matrix with orthonormal columns that is nearest to W, of rows times masses.
-
-    Rows of W have one sum, so that masses times W is theirs to reproduce.
-    """
-    if masses is not None:
-        W = W * np.asarray(masses)[:, None]
-    left, _, right = np.linalg.svd(W, full_matrices=False)
-    return Matrix(left @ right)
+    return Kronecker(*(Identity(n2) if n1 == n2 else make(n1, n2) for n1, n2 in axes))
 
 
 def _cosines(n, columns):
     """The first columns of the orthonormal DCT-II, as vectors on a path."""
-    return dct(np.eye(n), axis=0, norm="ortho")[:columns].T
+    return idct(np.eye(n, columns), axis=0, norm="ortho")
 
 
 def _fourier(n, columns):
@@ -360,22 +263,11 @@ def _fourier(n, columns):
     return basis / np.linalg.norm(basis, axis=0)
 
 
-def _check(coarse, fine):
-    for name, value in (("coarse", coarse), ("fine", fine)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be a positive integer. Received: {name}={value!r}"
-            )
-    if coarse > fine:
-        raise ValueError(
-            f"`fine` must be at least `coarse`. Received: coarse={coarse}, fine={fine}"
-        )
-
-
-def _check_divides(name, coarse, fine):
-    _check(coarse, fine)
+def _multiples(name, coarse, fine):
+    coarse, fine = sizes(coarse, fine)
     if fine % coarse:
         raise ValueError(
             f"`{name}` needs a `coarse` that divides `fine`. "
             f"Received: coarse={coarse}, fine={fine}"
         )
+    return coarse, fine

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from functools import reduce
 from typing import Any
 
 import numpy as np
+
+from msann.arrays import integer_array, real_array
+from msann.checks import instance, integer, shown
 
 #: How far P^T P may be from the identity in a matrix that a user gives.
 ORTHONORMAL_TOLERANCE = 1e-6
@@ -32,12 +34,20 @@ class Prolongation(ABC):
     shape: tuple[int, int]
 
     def prolong(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
-        """P applied along `axis`, whose size goes from `coarse` to `fine`."""
-        return self._prolong(x, self._checked(x, axis, 1, xp), xp)
+        """P applied along `axis`, whose size goes from `coarse` to `fine`.
+
+        Raises:
+            ValueError: An axis of another size, or that x does not have.
+        """
+        return self._prolong(*self._checked(x, axis, 1, xp), xp)
 
     def restrict(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
-        """P^T applied along `axis`, whose size goes from `fine` to `coarse`."""
-        return self._restrict(x, self._checked(x, axis, 0, xp), xp)
+        """P^T applied along `axis`, whose size goes from `fine` to `coarse`.
+
+        Raises:
+            ValueError: As for `prolong`.
+        """
+        return self._restrict(*self._checked(x, axis, 0, xp), xp)
 
     @abstractmethod
     def _prolong(self, x, axis, xp):
@@ -48,13 +58,16 @@ class Prolongation(ABC):
         """`restrict` along a non-negative axis of the right size."""
 
     def _checked(self, x, axis, side, xp):
-        shape = xp.shape(x)
-        if shape[axis] != self.shape[side]:
+        if xp is np and not (isinstance(x, np.ndarray) and x.dtype.kind in "biufc"):
+            x = real_array("x", x)
+        shape, axis = xp.shape(x), integer("axis", axis)
+        inside = -len(shape) <= axis < len(shape)
+        if not inside or shape[axis] != self.shape[side]:
             raise ValueError(
                 f"{self!r} applies along an axis of {self.shape[side]} entries. "
                 f"Received: shape {tuple(shape)} and axis={axis}"
             )
-        return axis % len(shape)
+        return x, axis % len(shape)
 
     def matrix(self) -> np.ndarray:
         """P as a dense float64 array, for looking at and for tests."""
@@ -68,6 +81,7 @@ class Identity(Prolongation):
     """No coarsening: every level of the space is the space itself."""
 
     def __init__(self, size: int):
+        size = integer("size", size, least=1)
         self.shape = (size, size)
 
     def _prolong(self, x, axis, xp):
@@ -86,7 +100,8 @@ class Aggregation(Prolongation):
             add up to one; by default all are equal: 1/sqrt(size of the aggregate).
 
     Raises:
-        ValueError: A coarse node without fine nodes, or columns of another norm.
+        ValueError: Labels that are no integers, a coarse node without fine nodes,
+            weights that are no numbers, or columns of another norm.
 
     Example:
 
@@ -102,22 +117,19 @@ class Aggregation(Prolongation):
     """
 
     def __init__(self, labels, weights=None):
-        labels = np.asarray(labels)
-        if labels.ndim != 1 or not len(labels) or labels.dtype.kind not in "iu":
-            raise ValueError(
-                "`labels` must be a non-empty one-dimensional integer array. "
-                f"Received: shape {labels.shape}, dtype {labels.dtype}"
-            )
+        labels = integer_array("labels", labels)
         coarse = int(labels.max()) + 1
-        sizes = np.bincount(labels, minlength=coarse) if labels.min() >= 0 else [0]
+        # More coarse nodes than fine ones are not even counted.
+        counted = labels.min() >= 0 and coarse <= len(labels)
+        sizes = np.bincount(labels, minlength=coarse) if counted else [0]
         if not np.all(sizes):
             raise ValueError(
                 "`labels` must give every coarse node 0 .. max(labels) a fine node. "
-                f"Received: labels={labels.tolist()}"
+                f"Received: labels={shown(labels.tolist())}"
             )
         if weights is None:
             weights = 1 / np.sqrt(sizes[labels])
-        weights = np.asarray(weights, dtype=float)
+        weights = real_array("weights", weights)
         if weights.shape != labels.shape:
             raise ValueError(
                 "`weights` must hold one number for each fine node. "
@@ -187,6 +199,10 @@ class Kronecker(Prolongation):
     """
 
     def __init__(self, *factors: Prolongation):
+        if not factors:
+            raise ValueError("`factors` must hold at least one prolongation.")
+        for i, factor in enumerate(factors):
+            instance(f"factors[{i}]", factor, Prolongation, "a `Prolongation`")
         self.factors = factors
         self.shape = tuple(
             math.prod(factor.shape[side] for factor in factors) for side in (0, 1)
@@ -208,15 +224,6 @@ class Kronecker(Prolongation):
         shape[axis : axis + len(self.factors)] = [self.shape[after]]
         return xp.reshape(x, shape)
 
-    def aggregation(self) -> Aggregation:
-        """The same P as one `Aggregation`, if every factor is one (or identity)."""
-        labels, weights = np.zeros(1, dtype=int), np.ones(1)
-        for factor in self.factors:
-            factor = as_aggregation(factor)
-            labels = np.add.outer(labels * factor.shape[1], factor.labels).ravel()
-            weights = np.multiply.outer(weights, factor.weights).ravel()
-        return Aggregation(labels, weights)
-
 
 class Matrix(Prolongation):
     """Any matrix with orthonormal columns.
@@ -235,16 +242,11 @@ class Matrix(Prolongation):
     """
 
     def __init__(self, matrix):
-        matrix = np.asarray(matrix, dtype=float)
+        matrix = real_array("matrix", matrix)
         if matrix.ndim != 2 or matrix.shape[0] < matrix.shape[1] or not matrix.size:
             raise ValueError(
                 "A prolongation must be a matrix with at least as many rows (fine "
                 f"nodes) as columns (coarse nodes). Received: shape {matrix.shape}"
-            )
-        if not np.isfinite(matrix).all():
-            raise ValueError(
-                "A prolongation must hold finite numbers. Received: "
-                f"{np.count_nonzero(~np.isfinite(matrix))} entries of NaN or infinity"
             )
         error = np.abs(matrix.T @ matrix - np.eye(matrix.shape[1])).max()
         if error > ORTHONORMAL_TOLERANCE:
@@ -268,72 +270,6 @@ class Matrix(Prolongation):
     def _matmul(self, matrix, x, axis, xp):
         x = xp.moveaxis(_floating(x, xp), axis, -1)
         return xp.moveaxis(xp.matmul(x, xp.array(matrix, dtype=x.dtype)), -1, axis)
-
-
-def as_aggregation(P: Prolongation) -> Aggregation:
-    """`P` as an `Aggregation`.
-
-    Raises:
-        ValueError: `P` is a dense matrix, which has no aggregates.
-    """
-    if isinstance(P, Aggregation):
-        return P
-    if isinstance(P, Identity):
-        return Aggregation(np.arange(P.shape[0]))
-    if isinstance(P, Kronecker):
-        return P.aggregation()
-    raise ValueError(f"An aggregation is needed here. Received: {P!r}")
-
-
-def _aggregates(P: Prolongation) -> bool:
-    if isinstance(P, Kronecker):
-        return all(map(_aggregates, P.factors))
-    return isinstance(P, Aggregation | Identity)
-
-
-def permuted(P: Prolongation, order) -> Prolongation:
-    """P with its rows in another order: row i of the result is row `order[i]` of P."""
-    if not _aggregates(P):
-        return Matrix(P.matrix()[order])
-    P = as_aggregation(P)
-    return Aggregation(P.labels[order], P.weights[order])
-
-
-def compose(*chain: Prolongation) -> Prolongation:
-    """The product P^(0) P^(1) .. of a chain, finest first, as one operator.
-
-    Aggregations, grids and identities stay what they are; a dense factor makes the
-    product dense.
-
-    Example:
-
-    >>> pairs, next_pairs = Aggregation([0, 0, 1, 1]), Aggregation([0, 0])
-    >>> compose(pairs, next_pairs).matrix().T
-    array([[0.5, 0.5, 0.5, 0.5]])
-    """
-    return reduce(_product, chain)
-
-
-def _product(P: Prolongation, Q: Prolongation) -> Prolongation:
-    if P.shape[1] != Q.shape[0]:
-        raise ValueError(
-            "Neighbours in a chain of prolongations must fit: the coarse size of one "
-            f"is the fine size of the next. Received: {P!r} followed by {Q!r}"
-        )
-    if isinstance(P, Identity):
-        return Q
-    if isinstance(Q, Identity):
-        return P
-    if isinstance(P, Kronecker) and isinstance(Q, Kronecker):
-        pairs = list(zip(P.factors, Q.factors, strict=False))
-        if len(P.factors) == len(Q.factors) and all(
-            p.shape[1] == q.shape[0] for p, q in pairs
-        ):
-            return Kronecker(*(_product(p, q) for p, q in pairs))
-    if not (_aggregates(P) and _aggregates(Q)):
-        return Matrix(P.prolong(Q.matrix(), axis=0))
-    P, Q = as_aggregation(P), as_aggregation(Q)
-    return Aggregation(Q.labels[P.labels], P.weights * Q.weights[P.labels])
 
 
 def _split(x, axis, sizes, xp):

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
+from msann.arrays import MAX_NODES
+from msann.checks import instance, integer
 from msann.optimal.cache import digest
+from msann.prolongation.composition import compose
 from msann.prolongation.operators import (
     Aggregation,
     Identity,
     Matrix,
     Prolongation,
-    compose,
 )
+
+#: Deepest chain: every real space ends before.
+MAX_DEPTH = 64
 
 
 class Topology(ABC):
@@ -100,13 +104,13 @@ class Topology(ABC):
         Raises:
             ValueError: An unknown kind, or fields that it does not have.
 
-        >>> from msann.topology import others as families
+        >>> from msann import topology
         >>> Topology.from_config({'kind': 'Grid', 'shape': [4, 4]})
         Grid(shape=(4, 4))
         """
-        config = dict(config)
+        config = dict(instance("config", config, Mapping, "a mapping with a `kind`"))
         kind = config.pop("kind", None)
-        if kind not in Topology._kinds:
+        if not isinstance(kind, str) or kind not in Topology._kinds:
             raise ValueError(
                 f"`kind` must be one of {sorted(Topology._kinds)}; a topology of your "
                 f"own must be imported before it is read. Received: kind={kind!r}"
@@ -203,12 +207,11 @@ class Chain(NamedTuple):
     composites: tuple[Prolongation, ...]
 
 
-@lru_cache(maxsize=256)
 def chain(topology: Topology, depth: int) -> Chain:
     """Coarsen a topology `depth` times; equal topologies share one chain.
 
     Raises:
-        ValueError: The space has too few nodes for that depth.
+        ValueError: What is no topology, or a space with too few nodes for that depth.
 
     Example:
 
@@ -216,12 +219,19 @@ def chain(topology: Topology, depth: int) -> Chain:
     >>> chain(path(7), depth=2).sizes
     (7, 4, 2)
     """
-    if depth > topology.max_depth:
+    instance("topology", topology, Topology, "a topology such as `path(1024)`")
+    depth = integer("depth", depth, least=0)
+    if depth > (deepest := min(topology.max_depth, MAX_DEPTH)):
         raise ValueError(
-            f"`depth` must be at most {topology.max_depth} for the space "
+            f"`depth` must be at most {deepest} for the space "
             f"{topology!r}, which does not coarsen further. "
             f"Received: depth={depth}"
         )
+    return _chain(topology, depth)
+
+
+@lru_cache(maxsize=256)
+def _chain(topology, depth):
     steps, composites = [], [Identity(topology.size)]
     coarser = topology
     for _ in range(depth):
@@ -232,29 +242,15 @@ def chain(topology: Topology, depth: int) -> Chain:
     return Chain(topology, sizes, tuple(steps), tuple(composites))
 
 
-def half(size: int) -> int:
-    """Nodes of the next coarser level, where pairs merge: size/2, rounded up."""
-    return -(-size // 2)
+def settle(topology: Topology, **values: Any) -> None:
+    """Set fields of a frozen topology to values that were checked.
+
+    NumPy's integers become Python's by that, which a saved model can hold.
+    """
+    for name, value in values.items():
+        object.__setattr__(topology, name, value)
 
 
-def plain(*sizes: int) -> tuple[int, ...]:
-    """NumPy's integers as Python's, which a saved model can hold; the rest as it is."""
-    return tuple(int(x) if isinstance(x, np.integer) else x for x in sizes)
-
-
-def check_sizes(name: str, *sizes: int) -> None:
-    """Refuse sizes that are not positive integers."""
-    if not sizes or not all(
-        isinstance(size, int) and not isinstance(size, bool) and size >= 1
-        for size in sizes
-    ):
-        received = sizes[0] if len(sizes) == 1 else sizes
-        raise ValueError(
-            f"A topology needs positive integers. Received: {name}={received!r}"
-        )
-
-
-def check_seed(seed: int) -> None:
-    """Refuse a seed that is not a non-negative integer."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"`seed` must be an integer >= 0. Received: seed={seed!r}")
+def node_count(name: str, value: Any) -> int:
+    """A number of nodes that a space may have."""
+    return integer(name, value, least=1, most=MAX_NODES)

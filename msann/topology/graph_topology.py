@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from scipy import sparse
 
+from msann.checks import each, instance, number, one_of, refuse
 from msann.graphs import adjacency
-from msann.optimal.cache import cached, digest
+from msann.optimal.cache import cache_folder, cached, digest
 from msann.optimal.search import optimal_prolongation
+from msann.prolongation.composition import fitting
 from msann.prolongation.operators import Aggregation, Matrix, Prolongation
-from msann.topology.base import Stored
+from msann.topology.base import Stored, node_count, settle
 
 #: Largest fine graph for which an optimal, dense P is looked for.
 OPTIMAL_LIMIT = 2048
@@ -42,6 +45,25 @@ class GraphTopology(Stored):
     operators: tuple[Prolongation, ...]
     size: int
 
+    def __post_init__(self):
+        operators = tuple(each("operators", self.operators, "prolongations"))
+        edges = tuple(each("edges", self.edges, "graphs"))
+        for i, graph in enumerate(edges):
+            instance(f"edges[{i}]", graph, tuple, "a tuple of edges")
+        settle(
+            self,
+            edges=edges,
+            operators=operators and fitting(operators),
+            size=node_count("size", self.size),
+        )
+        sizes = {P.shape[0] for P in operators[:1]} | {self.size}
+        if len(edges) != len(operators) + 1 or len(sizes) > 1:
+            raise ValueError(
+                "A `GraphTopology` needs the edges of one graph more than it has "
+                "prolongations, the first of them to `size` nodes. Received: "
+                f"{len(edges)} graphs, {operators} and size={self.size}"
+            )
+
     def coarsen(self):
         """The first prolongation, and the rest of the chain."""
         P = self.operators[0]
@@ -55,7 +77,13 @@ class GraphTopology(Stored):
     @classmethod
     def from_fields(cls, operators, *, size, edges):
         """The same graphs and operators."""
-        edges = tuple(tuple((i, j, float(w)) for i, j, w in graph) for graph in edges)
+        try:
+            edges = tuple(
+                tuple((int(i), int(j), float(w)) for i, j, w in graph)
+                for graph in edges
+            )
+        except ValueError as error:
+            raise TypeError(f"edges are (i, j, weight) ({error})") from error
         return super().from_fields(operators, size=size, edges=edges)
 
     def _others(self):
@@ -107,11 +135,9 @@ def graph(
     >>> graph(nx.path_graph(8), prolongation="optimal", lineage=[nx.path_graph(4)])
     GraphTopology(8 nodes, 7 edges; sizes 8-4)
     """
-    if prolongation not in ("aggregation", "optimal"):
-        raise ValueError(
-            "`prolongation` must be 'aggregation' or 'optimal'. "
-            f"Received: prolongation={prolongation!r}"
-        )
+    one_of("prolongation", prolongation, ("aggregation", "optimal"))
+    s = number("s", s, least=0, most=1)
+    folder = cache_folder(cache) if prolongation == "optimal" or cache else None
     fine = adjacency(graph)
     if prolongation == "optimal":
         _check_dense(fine.shape[0])
@@ -123,11 +149,11 @@ def graph(
             "nodes belong together. Received: prolongation='aggregation'"
         )
     else:
-        graphs = [fine, *(adjacency(coarse, "lineage") for coarse in lineage)]
+        graphs = [fine, *_lineage(lineage)]
         _check_shrinks(graphs)
     if prolongation == "optimal":
         operators = [
-            _optimal(coarse, fine, s, cache) for fine, coarse in pairwise(graphs)
+            _optimal(coarse, fine, s, folder) for fine, coarse in pairwise(graphs)
         ]
     edges = tuple(map(_edges, graphs))
     return GraphTopology(edges, tuple(operators), graphs[0].shape[0])
@@ -152,6 +178,7 @@ def aggregates(A: sparse.csr_array) -> np.ndarray:
     Returns:
         Integer array `(n,)`.
     """
+    A = adjacency(A, "A")
     try:
         from pyamg.aggregation.aggregate import pairwise_aggregation
     except ModuleNotFoundError as error:
@@ -219,6 +246,14 @@ def _edges(A):
             strict=True,
         )
     )
+
+
+def _lineage(lineage):
+    if isinstance(lineage, nx.Graph) or not (
+        graphs := [*each("lineage", lineage, "graphs")]
+    ):
+        refuse("lineage", lineage, "a sequence of one graph or more")
+    return [adjacency(graph, f"lineage[{i}]") for i, graph in enumerate(graphs)]
 
 
 def _check_shrinks(graphs):

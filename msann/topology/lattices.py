@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import repeat
 from typing import ClassVar
 
 import numpy as np
 
+from msann.arrays import MAX_NODES
+from msann.checks import integer, integers, number, one_of, reals, refuse
 from msann.prolongation.closed_forms import (
     CYCLES,
     DIVIDING,
     PATHS,
     WITH_MASSES,
-    check_name,
     closed_form,
 )
 from msann.prolongation.operators import (
@@ -23,7 +25,7 @@ from msann.prolongation.operators import (
     Kronecker,
     Prolongation,
 )
-from msann.topology.base import Topology, check_sizes, half, plain
+from msann.topology.base import Topology, node_count, settle
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,8 +53,13 @@ class Path(Topology):
     periodic: ClassVar[bool] = False
 
     def __post_init__(self):
-        check_sizes("size", self.size)
-        _check_family(self.prolongation, self.periodic)
+        settle(
+            self,
+            size=(size := node_count("size", self.size)),
+            end=number("end", self.end, above=0),
+            prolongation=_family(self.prolongation, self.periodic),
+            finest=_finest("finest", self.finest, size),
+        )
 
     @property
     def max_depth(self):
@@ -64,12 +71,12 @@ class Path(Topology):
         finest = self.finest or self.size
         if self.prolongation == "pair":
             P, end = _pairs(self.size, self.end)
-            return P, type(self)(half(self.size), end)
+            return P, type(self)(_half(self.size), end)
         P = _halving(finest, self.size, self.prolongation, self.periodic)
         even = finest == self.size and self.size % 2 == 0
         if even or self.prolongation not in WITH_MASSES:
             finest = None  # ones have become equal numbers, or are not asked for
-        return P, type(self)(half(self.size), 1.0, self.prolongation, finest)
+        return P, type(self)(_half(self.size), 1.0, self.prolongation, finest)
 
     def __repr__(self):
         return f"{type(self).__name__}(size={self.size}{_named(self.prolongation)})"
@@ -106,8 +113,23 @@ class Grid(Topology):
     periodic: ClassVar[bool] = False
 
     def __post_init__(self):
-        check_sizes("shape", *self.shape)
-        _check_family(self.prolongation, self.periodic)
+        shape = integers("shape", self.shape, least=1)
+        if not shape or math.prod(shape) > MAX_NODES:
+            refuse("shape", shape, f"sides of a grid of at most {MAX_NODES:,} nodes")
+        ends, finest = (
+            reals("ends", self.ends, above=0),
+            integers("finest", self.finest),
+        )
+        for name, values in (("ends", ends), ("finest", finest)):
+            if len(values) not in (0, len(shape)):
+                refuse(name, values, f"a number for each of the {len(shape)} sides")
+        settle(
+            self,
+            shape=shape,
+            ends=ends,
+            prolongation=_family(self.prolongation, self.periodic),
+            finest=tuple(map(_finest, repeat("finest"), finest, shape)),
+        )
 
     @property
     def size(self):
@@ -171,7 +193,8 @@ def path(size: int, *, prolongation: str = "pair") -> Path:
             "hat", "band", "decimation", "fold".
 
     Raises:
-        ValueError: A size that is not a positive integer, or an unknown family.
+        ValueError: A size that is not a positive integer, or too large; an unknown
+            family.
 
     Example:
 
@@ -186,7 +209,7 @@ def path(size: int, *, prolongation: str = "pair") -> Path:
     >>> path(1024, prolongation="band").coarsen()
     (Matrix(1024 x 512), Path(size=512, prolongation='band'))
     """
-    return Path(*plain(size), prolongation=prolongation)
+    return Path(size, prolongation=prolongation)
 
 
 def cycle(size: int, *, prolongation: str = "pair") -> Cycle:
@@ -198,14 +221,15 @@ def cycle(size: int, *, prolongation: str = "pair") -> Cycle:
             "hat", "band", "decimation", "daubechies4", "cover".
 
     Raises:
-        ValueError: A size that is not a positive integer, or an unknown family.
+        ValueError: A size that is not a positive integer, or too large; an unknown
+            family.
 
     Example:
 
     >>> cycle(8).coarsen()
     (Aggregation(8 x 4), Cycle(size=4))
     """
-    return Cycle(*plain(size), prolongation=prolongation)
+    return Cycle(size, prolongation=prolongation)
 
 
 def grid(*shape: int, prolongation: str = "pair") -> Grid:
@@ -216,14 +240,15 @@ def grid(*shape: int, prolongation: str = "pair") -> Grid:
         prolongation: "pair", or another family, as for `path`, along the axes.
 
     Raises:
-        ValueError: Sides that are not positive integers, or an unknown family.
+        ValueError: Sides that are not positive integers, or too many nodes; an
+            unknown family.
 
     Example:
 
     >>> grid(28, 28).coarsen()
     (Kronecker(784 x 392), Grid(shape=(14, 28)))
     """
-    return Grid(plain(*shape), prolongation=prolongation)
+    return Grid(shape, prolongation=prolongation)
 
 
 def torus(*shape: int, prolongation: str = "pair") -> Torus:
@@ -234,14 +259,15 @@ def torus(*shape: int, prolongation: str = "pair") -> Torus:
         prolongation: "pair", or another family, as for `cycle`, along the axes.
 
     Raises:
-        ValueError: Sides that are not positive integers, or an unknown family.
+        ValueError: Sides that are not positive integers, or too many nodes; an
+            unknown family.
 
     Example:
 
     >>> torus(8, 8, prolongation="cover").coarsen()
     (Kronecker(64 x 32), Torus(shape=(4, 8), prolongation='cover'))
     """
-    return Torus(plain(*shape), prolongation=prolongation)
+    return Torus(shape, prolongation=prolongation)
 
 
 def square_grid(size: int) -> Grid:
@@ -250,7 +276,7 @@ def square_grid(size: int) -> Grid:
     >>> square_grid(1024).shape, square_grid(128).shape
     ((32, 32), (8, 16))
     """
-    check_sizes("size", size)
+    size = node_count("size", size)
     rows = next(r for r in range(math.isqrt(size), 0, -1) if size % r == 0)
     return Grid((rows, size // rows))
 
@@ -270,8 +296,8 @@ def _halving(finest: int, size: int, family: str, periodic: bool) -> Prolongatio
     if family in WITH_MASSES and size != finest:
         make = (CYCLES if periodic else PATHS)[family]
         masses = _masses(finest, size, family, periodic)
-        return make(half(size), size, masses=masses)
-    return closed_form(family, half(size), size, periodic=periodic)
+        return make(_half(size), size, masses=masses)
+    return closed_form(family, _half(size), size, periodic=periodic)
 
 
 @lru_cache(maxsize=256)
@@ -279,8 +305,13 @@ def _masses(finest, size, family, periodic):
     """What the ones of `finest` nodes are at `size` nodes; `None` where still equal."""
     masses, n = np.ones(finest), finest
     while n != size:
-        masses, n = _halving(finest, n, family, periodic).restrict(masses), half(n)
+        masses, n = _halving(finest, n, family, periodic).restrict(masses), _half(n)
     return None if np.ptp(masses) < 1e-12 * masses.max() else masses
+
+
+def _half(size: int) -> int:
+    """Nodes of the next coarser level, where pairs merge: size/2, rounded up."""
+    return (size + 1) // 2
 
 
 def _depth(size: int, prolongation: str) -> int:
@@ -290,8 +321,15 @@ def _depth(size: int, prolongation: str) -> int:
     return math.ceil(math.log2(size))
 
 
-def _check_family(prolongation, periodic):
-    check_name(prolongation, {"pair", *(CYCLES if periodic else PATHS)})
+def _family(prolongation: str, periodic: bool) -> str:
+    """One of the families of P between paths, or between cycles."""
+    families = sorted({"pair", *(CYCLES if periodic else PATHS)})
+    return one_of("prolongation", prolongation, families)
+
+
+def _finest(name: str, finest: int | None, size: int) -> int | None:
+    """Nodes of a level that is no coarser than `size` nodes; none is this one."""
+    return None if finest is None else integer(name, finest, size, MAX_NODES)
 
 
 def _named(prolongation: str) -> str:

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from msann.arrays import MAX_DENSE
+from msann.checks import flag, instance, integer, integers, refuse
+from msann.prolongation.composition import fitting, permuted
 from msann.prolongation.operators import (
     Identity,
     Matrix,
     Prolongation,
-    compose,
-    permuted,
 )
-from msann.topology.base import Stored, Topology, check_seed, check_sizes, half, plain
+from msann.topology.base import Stored, Topology, node_count, settle
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Unstructured(Topology):
     max_depth = math.inf
 
     def __post_init__(self):
-        check_sizes("size", self.size)
+        settle(self, size=node_count("size", self.size))
 
     def coarsen(self):
         """The identity, and the same space again."""
@@ -47,12 +48,9 @@ class Shuffled(Topology):
     redraw: bool = False
 
     def __post_init__(self):
-        check_seed(self.seed)
-        if not isinstance(self.base, Topology):
-            raise ValueError(
-                "`base` must be a topology such as `path(1024)`. "
-                f"Received: base={self.base!r}"
-            )
+        instance("base", self.base, Topology, "a topology such as `path(1024)`")
+        seed, redraw = integer("seed", self.seed, least=0), flag("redraw", self.redraw)
+        settle(self, seed=seed, redraw=redraw)
 
     @property
     def size(self):
@@ -74,6 +72,7 @@ class Shuffled(Topology):
 
     def drawn_for(self, *key: int, base: Topology | None = None) -> Shuffled:
         """The same topology with a seed of its own for `key`."""
+        key = integers("key", key, least=0)
         seed = int(np.random.SeedSequence([self.seed, *key]).generate_state(1)[0])
         return Shuffled(base or self.base, seed, self.redraw)
 
@@ -86,14 +85,18 @@ class RandomOrthogonal(Topology):
     seed: int
 
     def __post_init__(self):
-        check_sizes("size", self.size)
-        check_seed(self.seed)
+        size = node_count("size", self.size)
+        if size * ((size + 1) // 2) > MAX_DENSE:
+            most = math.isqrt(2 * MAX_DENSE)
+            refuse("size", size, f"at most {most:,}: the matrix is dense")
+        settle(self, size=size, seed=integer("seed", self.seed, least=0))
 
     def coarsen(self):
         """A uniformly random point of the Stiefel manifold."""
         rng = np.random.default_rng(self.seed)
-        Q, R = np.linalg.qr(rng.standard_normal((self.size, half(self.size))))
-        coarser = RandomOrthogonal(half(self.size), int(rng.integers(2**32)))
+        shape = self.size, (self.size + 1) // 2
+        Q, R = np.linalg.qr(rng.standard_normal(shape))
+        coarser = RandomOrthogonal(shape[1], int(rng.integers(2**32)))
         # Signs from R make QR's Q uniformly distributed.
         return Matrix(Q * np.sign(np.diag(R))), coarser
 
@@ -103,6 +106,9 @@ class Given(Stored):
     """A space with the user's own prolongations, finest first."""
 
     operators: tuple[Prolongation, ...]
+
+    def __post_init__(self):
+        settle(self, operators=fitting(self.operators))
 
     @property
     def size(self):
@@ -140,7 +146,7 @@ def random_orthogonal(size: int, *, seed: int) -> RandomOrthogonal:
     >>> np.allclose(P.matrix().T @ P.matrix(), np.eye(3))
     True
     """
-    return RandomOrthogonal(*plain(size), seed)
+    return RandomOrthogonal(size, seed)
 
 
 def identity(size: int) -> Unstructured:
@@ -149,7 +155,7 @@ def identity(size: int) -> Unstructured:
     >>> identity(10).coarsen()
     (Identity(10 x 10), Unstructured(size=10))
     """
-    return Unstructured(*plain(size))
+    return Unstructured(size)
 
 
 def given(*prolongations: Any) -> Given:
@@ -168,10 +174,6 @@ def given(*prolongations: Any) -> Given:
     >>> given(np.eye(4)[:, :2], np.eye(2)[:, :1]).max_depth
     2
     """
-    if not prolongations:
-        raise ValueError("`given` needs at least one prolongation matrix.")
-    operators = tuple(
-        P if isinstance(P, Prolongation) else Matrix(P) for P in prolongations
+    return Given(
+        tuple(P if isinstance(P, Prolongation) else Matrix(P) for P in prolongations)
     )
-    compose(*operators)
-    return Given(operators)

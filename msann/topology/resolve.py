@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msann.arrays import MAX_NODES
+from msann.checks import integer, shown
 from msann.topology.base import Topology
 from msann.topology.graph_topology import graph, is_graph
 from msann.topology.lattices import cycle, path, square_grid
@@ -30,6 +32,7 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
     >>> resolve("grid", 1024, "input_topology")
     Grid(shape=(32, 32))
     """
+    size = integer("size", size, least=1, most=MAX_NODES)
     if topology is None:
         topology = path(size)
     elif isinstance(topology, dict):
@@ -38,7 +41,7 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
         if topology not in BY_NAME:
             raise ValueError(
                 f"`{argument}` must be a topology or one of {sorted(BY_NAME)}. "
-                f"Received: {argument}={topology!r}"
+                f"Received: {argument}={shown(topology)}"
             )
         topology = BY_NAME[topology](size)
     elif is_graph(topology):
@@ -47,7 +50,7 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
         raise ValueError(
             f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, a "
             f"connected graph, or one of the names {sorted(BY_NAME)}. "
-            f"Received: {argument}={topology!r}"
+            f"Received: {argument}={shown(topology)}"
         )
     if topology.size != size:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 They are those that the paper names and their relatives: projected gradients, the
 feasible method of Wen and Yin, pymanopt's, and SciPy's. None is needed to find an
-optimum: `optimize` has the fast ones.
+optimum: `msann.optimal.search` has the fast ones.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import scipy.optimize
 
-from msann.graphs import DENSE_LIMIT
+from msann.arrays import DENSE_LIMIT, check_dense
+from msann.checks import one_of
+from msann.optimal.curvature import least_eigenvalue
+from msann.optimal.descents import SMALL
 from msann.optimal.objective import Objective, polar
+from msann.optimal.search import OptimalProlongation, described, given_start
+from msann.optimal.spectral import SpectralForm
 from msann.optimal.trust_region import Minimum
 
 #: Weight of ||P^T P - I||^2 in the Nelder-Mead penalty, relative to E at the start.
@@ -121,7 +127,7 @@ def with_scipy(
         raise ValueError(
             f"{name} needs dense matrices between all unknowns, at most "
             f"{DENSE_LIMIT / 2**30:.3g} GiB. Received: {P.size:,} unknowns, whose "
-            f"matrix would take {size / 2**30:,.1f} GiB; use method='auto'"
+            f"matrix would take {size / 2**30:,.1f} GiB"
         )
     stop = time.perf_counter() + seconds
     reached, count = P, 0
@@ -185,7 +191,7 @@ def with_pymanopt(
         import pymanopt
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"{name} is pymanopt's: pip install 'msann-keras[prolongation]'"
+            f"{name} is pymanopt's: pip install 'msann-keras[experiments]'"
         ) from error
     manifold = pymanopt.manifolds.Stiefel(*objective.shape)
     in_numpy = pymanopt.function.numpy(manifold)
@@ -222,6 +228,45 @@ SOLVERS: dict[str, Callable[..., Minimum]] = {
     "pymanopt conjugate gradient": partial(with_pymanopt, name="ConjugateGradient"),
     "pymanopt trust regions": partial(with_pymanopt, name="TrustRegions"),
 }
+
+
+def compared(
+    coarse: Any,
+    fine: Any,
+    *,
+    s: float,
+    method: str,
+    start: Any = "random",
+    seconds: float = float("inf"),
+) -> OptimalProlongation:
+    """What a method of `SOLVERS` finds from one start, with what `auto` would tell.
+
+    It stays where it ends, on a saddle too.
+
+    Args:
+        coarse: As for `optimal_prolongation`.
+        fine: As for `optimal_prolongation`.
+        s: As for `optimal_prolongation`.
+        method: A name of `SOLVERS`.
+        start: An array `(n2, n1)`, or a name of `starts.start`.
+        seconds: After which it stops.
+
+    Raises:
+        ImportError: A method of pymanopt's, which is not installed.
+        ValueError: An unknown method, or as `optimal_prolongation`.
+    """
+    began = time.perf_counter()
+    solve = SOLVERS[one_of("method", method, SOLVERS)]
+    objective = Objective(coarse, fine, s=s)
+    check_dense("eigenvectors", objective.shape[0], objective.shape[0])
+    first = given_start(objective, start, None, seed=0)
+    form = SpectralForm(objective)
+    small = 1e-10 * form.scale * np.sqrt(objective.shape[1])
+    found = solve(objective, first, small, 100_000, seconds)
+    least = float("nan")
+    if objective.shape[0] <= SMALL:
+        least, _ = least_eigenvalue(form, found.P)
+    return described(objective, found, method, least, began)
 
 
 def _cayley(P, G, step):

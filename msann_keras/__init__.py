@@ -23,12 +23,12 @@ from msann.topology import (
 )
 from msann_keras import initializers
 from msann_keras.callbacks import CycleSchedule, Evaluate
-from msann_keras.coarse import coarse_data, coarse_network
 from msann_keras.convert import multilevel
+from msann_keras.engines.coarsened.averages import coarse_data
+from msann_keras.engines.coarsened.network import coarse_network
 from msann_keras.layers import MultilevelDense
-from msann_keras.models import MultilevelModel
-from msann_keras.multilevel_optimizer import MultilevelOptimizer
-from msann_keras.optimizers import TF1RMSprop
+from msann_keras.model import MultilevelModel
+from msann_keras.optimizers import MultilevelOptimizer, TF1RMSprop
 
 __version__ = "0.1.0.dev0"
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
+from msann import checks
 from msann.topology import Topology, graph, identity, resolve
 from msann.topology.graph_topology import is_graph
 from msann.topology.others import Shuffled
-from msann_keras.coarse import POINTWISE, RESHAPING
 from msann_keras.initializers import Multilevel
 from msann_keras.layers import MultilevelDense
-from msann_keras.merge import functional, shared_config
-from msann_keras.models import MultilevelModel
-
-#: Layers without weights whose output is a new space.
-NEW_SPACE = (*RESHAPING, keras.layers.Concatenate)
+from msann_keras.model import MultilevelModel
+from msann_keras.spaces import (
+    DENSE,
+    KINDS,
+    Walk,
+    copied,
+    kind_of,
+    shared_config,
+    walk,
+)
 
 #: What `multilevel` takes for a topology; a graph of networkx or SciPy is `Any`.
 TopologyLike = Topology | str | Callable[[int], Topology] | dict[str, Any] | Any | None
@@ -29,6 +34,7 @@ def multilevel(
     topology: TopologyLike = None,
     *,
     keep_weights: bool = False,
+    start: str = "balanced",
     name: str | None = None,
 ) -> MultilevelModel:
     """Make a model of Dense layers multilevel.
@@ -56,6 +62,9 @@ def multilevel(
             logits have no neighbours.
         keep_weights: Start from the plain model's weights (predictions stay the same)
             rather than from a fresh draw on every level.
+        start: How large that draw is: "balanced", so that the outputs are about as
+            large as the plain model's, or "paper", where every level adds its share
+            (see `MultilevelDense`).
         name: Name of the new model; the plain model's by default.
 
     Returns:
@@ -79,99 +88,69 @@ def multilevel(
         2  4-2-3           19  0.1166
     grid complexity 1.43: parameters of all levels / those of level 0
     """
-    graph = functional(model)
-    survey = _survey(graph)
-    topologies = _topologies(survey, topology)
-    _check_depth(depth, topologies)
+    seen = walk(model)
+    for step in seen.steps:
+        _refuse_unconvertible(step.layer)
+    sources = _sources(seen)
+    topologies = _topologies(seen, topology)
+    depth = _checked_depth(depth, topologies)
+    keep_weights = checks.flag("keep_weights", keep_weights)
+    checks.one_of("start", start, ("balanced", "paper"))
 
     def convert(layer):
-        if type(layer) is not keras.layers.Dense:
-            return type(layer).from_config(layer.get_config())
-        source, target = topologies[survey.sources[layer.name]], topologies[layer.name]
-        number = list(survey.sources).index(layer.name)
+        if kind_of(layer) is not DENSE:
+            return copied(layer)
+        source, target = topologies[sources[layer.name]], topologies[layer.name]
+        number = list(sources).index(layer.name)
         return MultilevelDense.from_config(
             shared_config(layer)
             | {
                 "depth": depth,
+                "start": start,
                 "input_topology": _drawn_for(source, 2 * number),
                 "output_topology": _drawn_for(target, 2 * number + 1),
             }
         )
 
-    clone = keras.models.clone_model(graph, clone_function=convert)
+    clone = keras.models.clone_model(seen.graph, clone_function=convert)
     result = MultilevelModel(clone.input, clone.output, name=name or model.name)
     if keep_weights:
-        for layer_name in survey.sources:
-            weights = graph.get_layer(layer_name).get_weights()
+        for layer_name in sources:
+            weights = seen.graph.get_layer(layer_name).get_weights()
             result.get_layer(layer_name).set_theta(*weights)
     return result
 
 
-class _Survey(NamedTuple):
-    """The spaces of a model by name: "input", or the layer that makes the space.
-
-    Only those that a Dense layer reads or makes.
-    """
-
-    sizes: dict[str, int]
-    sources: dict[str, str]  # of each Dense layer: the space that it reads
-    inputs: set[str]  # no Dense layer comes before
-    outputs: set[str]
-
-
-def _survey(model: keras.Model) -> _Survey:
-    """Walk the model's graph, naming spaces and refusing what cannot be converted."""
-    sizes, sources, space_of, seen = {}, {}, {}, []
-    single = len(model.inputs) == 1
-    inputs = {"input"} if single else {x.name for x in model.inputs}
-
-    def space(tensor):
-        name = space_of.get(id(tensor))
-        if name is None:
-            name = "input" if single else tensor.name
-        sizes[name] = tensor.shape[-1]
-        return name
-
-    def visit(layer, *args, **kwargs):
-        tensors = [x for x in keras.tree.flatten((args, kwargs)) if _is_symbolic(x)]
-        spaces = [space(x) for x in tensors]
-        _refuse_unconvertible(layer)
-        if type(layer) is keras.layers.Dense:
-            source = sources.setdefault(layer.name, spaces[0])
-            if source != spaces[0]:
-                _refuse(layer, f"it reads two spaces, {source!r} and {spaces[0]!r}")
-        outputs = layer(*args, **kwargs)
-        same = [s for s in spaces if sizes[s] == outputs.shape[-1]]
-        pointwise = isinstance(layer, POINTWISE) and same
-        name = space_of[id(outputs)] = same[0] if pointwise else layer.name
-        if layer.name not in sources and inputs.issuperset(spaces):
-            inputs.add(name)
-        seen.append(outputs)  # keeps ids from being used again
-        space(outputs)
-        return outputs
-
-    clone = keras.models.clone_model(model, call_function=visit)
+def _sources(seen: Walk) -> dict[str, str]:
+    """The space that each dense layer reads, by the layer's name."""
+    sources: dict[str, str] = {}
+    for step in seen.steps:
+        if step.kind is DENSE:
+            known = sources.setdefault(step.layer.name, step.sources[0])
+            if known != step.sources[0]:
+                spaces = f"{known!r} and {step.sources[0]!r}"
+                _refuse(step.layer, f"it reads two spaces, {spaces}")
     if not sources:
         raise ValueError(
             "`model` must have at least one Dense layer. Received: the layers "
-            f"{[layer.name for layer in model.layers]}"
+            f"{[layer.name for layer in seen.graph.layers]}"
         )
-    outputs = {space(x) for x in clone.outputs}
-    used = {*sources, *sources.values()}
-    sizes = {name: size for name, size in sizes.items() if name in used}
-    return _Survey(sizes, sources, inputs & used, outputs & used)
+    return sources
 
 
-def _topologies(survey: _Survey, topology: TopologyLike) -> dict[str, Topology]:
+def _topologies(seen: Walk, topology: TopologyLike) -> dict[str, Topology]:
     """The topology of each space of a model."""
     if is_graph(topology):
         topology = graph(topology)
     named = topology if isinstance(topology, dict) else {}
     general = None if isinstance(topology, dict) else topology
-    if unknown := set(named) - set(survey.sizes):
+    used = {s for step in seen.dense for s in (step.sources[0], step.target)}
+    sizes = {name: size for name, size in seen.sizes.items() if name in used}
+    inputs, outputs = _input_spaces(seen) & used, set(seen.outputs) & used
+    if unknown := set(named) - set(sizes):
         raise ValueError(
-            f"The keys of `topology` must name spaces of the model, {[*survey.sizes]}. "
-            f"Received: {sorted(unknown)}"
+            f"The keys of `topology` must name spaces of the model, {[*sizes]}. "
+            f"Received: {sorted(map(str, unknown))}"
         )
 
     def asked_for(name, size):
@@ -185,32 +164,37 @@ def _topologies(survey: _Survey, topology: TopologyLike) -> dict[str, Topology]:
 
     result = {
         name: asked_for(name, size)
-        for name, size in survey.sizes.items()
-        if name not in survey.outputs or name in named or name in survey.inputs
+        for name, size in sizes.items()
+        if name not in outputs or name in named or name in inputs
     }
-    inputs = {
-        result[name].size: result[name] for name in survey.inputs if name in result
-    }
-    for name in survey.outputs - set(result):
-        size = survey.sizes[name]
-        result[name] = inputs.get(size) or identity(size)
-    if isinstance(topology, Topology) and topology.size not in survey.sizes.values():
+    of_inputs = {result[name].size: result[name] for name in inputs if name in result}
+    for name in outputs - set(result):
+        result[name] = of_inputs.get(sizes[name]) or identity(sizes[name])
+    if isinstance(topology, Topology) and topology.size not in sizes.values():
         raise ValueError(
             "`topology` must have as many nodes as some space of the model: "
-            f"{survey.sizes}. Received: topology={topology!r} of size {topology.size}"
+            f"{sizes}. Received: topology={topology!r} of size {topology.size}"
         )
     return result
 
 
-def _check_depth(depth: int, topologies: dict[str, Topology]) -> None:
+def _input_spaces(seen: Walk) -> set[str]:
+    """The spaces that data live on before any dense layer."""
+    spaces = {s for step in seen.steps if step.since_input for s in step.sources}
+    spaces |= {step.target for step in seen.steps if step.since_input}
+    return spaces | set(seen.inputs)
+
+
+def _checked_depth(depth: int, topologies: dict[str, Topology]) -> int:
     name, smallest = min(topologies.items(), key=lambda item: item[1].max_depth)
-    is_integer = isinstance(depth, int) and not isinstance(depth, bool)
-    if not is_integer or not 0 <= depth <= smallest.max_depth:
+    try:
+        return checks.integer("depth", depth, least=0, most=smallest.max_depth)
+    except ValueError as error:
         raise ValueError(
             f"`depth` must be an integer, at least 0 and at most {smallest.max_depth}: "
             f"the space {name!r}, {smallest!r}, does not coarsen further. "
             f"Received: depth={depth!r}"
-        )
+        ) from error
 
 
 def _drawn_for(topology: Topology, number: int) -> Topology:
@@ -221,7 +205,8 @@ def _drawn_for(topology: Topology, number: int) -> Topology:
 
 
 def _refuse_unconvertible(layer) -> None:
-    if isinstance(layer, POINTWISE + NEW_SPACE):
+    kind = kind_of(layer)
+    if kind is not DENSE and kind is not None:
         return
     if isinstance(layer, MultilevelDense):
         _refuse(layer, "it is multilevel already")
@@ -233,8 +218,8 @@ def _refuse_unconvertible(layer) -> None:
         )
     if not isinstance(layer, keras.layers.Layer):
         _refuse(layer, "it is an operation, not a layer; use a Keras layer for it")
-    if type(layer) is not keras.layers.Dense:
-        known = sorted(x.__name__ for x in POINTWISE + NEW_SPACE)
+    if kind is None:
+        known = sorted(x.__name__ for k in KINDS if k is not DENSE for x in k.layers)
         _refuse(
             layer,
             f"a {type(layer).__name__} layer has no multilevel form here; "
@@ -247,13 +232,6 @@ def _refuse_unconvertible(layer) -> None:
             "give the layer its `base`, and every level draws from that",
         )
     config = layer.get_config()
-    for feature in ("kernel_constraint", "bias_constraint"):
-        if config.get(feature) is not None:
-            _refuse(
-                layer,
-                f"its {feature} acts on Theta, which is a sum over levels; "
-                "a constraint on the parts would not be one on the sum",
-            )
     for feature in ("lora_rank", "quantization_config"):
         if config.get(feature) is not None:
             _refuse(
@@ -265,7 +243,3 @@ def _refuse_unconvertible(layer) -> None:
 
 def _refuse(layer, reason: str):
     raise ValueError(f"The layer {layer.name!r} cannot be made multilevel: {reason}.")
-
-
-def _is_symbolic(x) -> bool:
-    return isinstance(x, keras.KerasTensor)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from msann import checks
 from msann.topology import Chain, Topology, chain, resolve
 
 
@@ -64,9 +65,9 @@ class Multilevel(keras.initializers.Initializer):
         output_topology: Topology | str | dict | None = None,
         seed: int | None = None,
     ):
-        check_integer("depth", depth, least=0)
+        depth = checks.integer("depth", depth, least=0)
         if seed is not None:
-            check_integer("seed", seed, least=0)
+            seed = checks.integer("seed", seed, least=0)
         if base is None:
             raise ValueError(
                 "`base` must be a Keras initializer, its name or its config. "
@@ -173,18 +174,6 @@ def for_level(initializer: Any, level: int) -> Any:
         sequence = np.random.SeedSequence([config["seed"], level])
         config["seed"] = int(sequence.generate_state(1)[0])
     return type(initializer).from_config(config)
-
-
-def check_integer(name: str, value: Any, least: int) -> None:
-    """Refuse an argument that is no integer, or too small a one.
-
-    Raises:
-        ValueError: Not an integer (`True` is none), or below `least`.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"`{name}` must be an integer >= {least}. Received: {name}={value!r}"
-        )
 
 
 def _seeded(initializer, seed):

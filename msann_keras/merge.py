@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from msann_keras.layers import MultilevelDense
+from msann_keras.spaces import copied, functional, multilevel_within, shared_config
 
 
 def merge(model: keras.Model, name: str | None = None) -> keras.Model:
@@ -22,7 +21,7 @@ def merge(model: keras.Model, name: str | None = None) -> keras.Model:
         if isinstance(layer, keras.Model):
             return merge(layer)
         _refuse_hidden(layer)
-        return type(layer).from_config(layer.get_config())
+        return copied(layer)
 
     clone = keras.models.clone_model(graph, clone_function=convert)
     plain = keras.Model(clone.input, clone.output, name=name or model.name)
@@ -36,55 +35,9 @@ def merge(model: keras.Model, name: str | None = None) -> keras.Model:
 
 
 def _refuse_hidden(layer) -> None:
-    parts = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
-    for part in parts:
-        if isinstance(part, MultilevelDense):
-            raise ValueError(
-                f"The {type(layer).__name__} layer {layer.name!r} cannot be merged, it "
-                f"holds the multilevel {part.name!r}. Put that layer into the model "
-                "itself; it takes inputs of any rank."
-            )
-
-
-def functional(model: keras.Model) -> keras.Model:
-    """A functional model of the same layers."""
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"`model` must be a keras.Model. Received: an object of {type(model)}"
-        )
-    if isinstance(model, keras.Sequential):
-        if not model.built:
-            raise ValueError(
-                f"The Sequential model {model.name!r} must be built first: begin it "
-                "with a `keras.Input`, or call `model.build(input_shape)`."
-            )
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    if getattr(model, "inputs", None) is None or not hasattr(model, "operations"):
+    for part in multilevel_within(layer):
         raise ValueError(
-            "`model` must be a Sequential or functional model, whose graph of layers "
-            f"is known. Received: {model.name!r} of {type(model)}; build its layers "
-            "from MultilevelDense, or read merged weights with `layer.theta()`"
+            f"The {type(layer).__name__} layer {layer.name!r} cannot be merged, it "
+            f"holds the multilevel {part.name!r}. Put that layer into the model "
+            "itself; it takes inputs of any rank."
         )
-    return keras.Model(model.input, model.output, name=model.name)
-
-
-def shared_config(layer) -> dict[str, Any]:
-    """The part of a layer's config that Dense and MultilevelDense have in common."""
-    config = layer.get_config()
-    return {
-        key: config[key]
-        for key in (
-            "name",
-            "trainable",
-            "dtype",
-            "units",
-            "activation",
-            "use_bias",
-            "kernel_initializer",
-            "bias_initializer",
-            "kernel_regularizer",
-            "bias_regularizer",
-            "activity_regularizer",
-        )
-        if key in config
-    }

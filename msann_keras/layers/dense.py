@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from msann import checks
 from msann.schedules import EVERY_LEVEL
 from msann.topology import Chain, Topology, chain, resolve
-from msann_keras.initializers import check_integer, for_level, sum_of_levels
+from msann_keras import focus
+from msann_keras.initializers import for_level, sum_of_levels
 
 
 @keras.saving.register_keras_serializable("msann_keras")
@@ -33,6 +34,12 @@ class MultilevelDense(keras.layers.Layer):
         kernel_initializer: Draws every level, each with its own fan-in and fan-out
             and (where a seed is given) a seed of its own.
         kernel_regularizer, bias_regularizer: Act on Theta, as in `Dense`.
+        kernel_constraint, bias_constraint: Hold for Theta after every step that trains
+            level 0, and so at the end of a cycle.
+        start: Of the kernels: "paper" draws every level as the initializer says. On smooth inputs each
+            level adds about as much to the output, which grows with the depth.
+            "balanced" draws 1/sqrt(depth + 1) of that, which keeps the output as large
+            as a plain layer's; models that `multilevel` converts begin so.
         input_topology: What the last axis of the input lives on: a topology such as
             `grid(32, 32)`, or the name of one that its size determines ("path",
             "cycle", "grid", "identity"). Path by default.
@@ -68,28 +75,31 @@ class MultilevelDense(keras.layers.Layer):
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
         activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         input_topology: Topology | str | dict | None = None,
         output_topology: Topology | str | dict | None = None,
+        start: str = "paper",
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        check_integer("units", units, least=1)
-        check_integer("depth", depth, least=0)
-        self.units = units
-        self.depth = depth
+        self.units = checks.integer("units", units, least=1)
+        self.depth = checks.integer("depth", depth, least=0)
         self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
+        self.use_bias = checks.flag("use_bias", use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.start = checks.one_of("start", start, ("balanced", "paper"))
         self.input_topology = input_topology
-        self.output_topology = resolve(output_topology, units, "output_topology")
-        self.output_chain = chain(self.output_topology, depth)
+        self.output_topology = resolve(output_topology, self.units, "output_topology")
+        self.output_chain = chain(self.output_topology, self.depth)
         self.input_chain: Chain | None = None
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
         self.supports_masking = True
-        self._focus = (EVERY_LEVEL, None)
 
     def build(self, input_shape):
         """Add kernel_0 .. kernel_L and bias_0 .. bias_L."""
@@ -99,29 +109,40 @@ class MultilevelDense(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: size})
         self.kernels, self.biases = [], []
         for level in range(self.depth + 1):
-            rows, columns = (
-                self.input_chain.sizes[level],
-                self.output_chain.sizes[level],
-            )
-            self.kernels.append(
-                self._add_level(
-                    "kernel", level, (rows, columns), self.kernel_initializer
-                )
-            )
+            rows = self.input_chain.sizes[level]
+            columns = self.output_chain.sizes[level]
+            kernel = self._add_level("kernel", level, (rows, columns))
+            self.kernels.append(kernel)
             if self.use_bias:
-                self.biases.append(
-                    self._add_level("bias", level, (columns,), self.bias_initializer)
-                )
+                self.biases.append(self._add_level("bias", level, (columns,)))
         self.built = True
 
-    def _add_level(self, name, level, shape, initializer):
+    def _add_level(self, name, level, shape):
+        draw = for_level(getattr(self, f"{name}_initializer"), level)
+        balanced = name == "kernel" and self.start == "balanced"
+        scale = (self.depth + 1) ** -0.5 if balanced else 1.0
         variable = self.add_weight(
             name=f"{name}_{level}",
             shape=shape,
-            initializer=for_level(initializer, level),
+            initializer=draw if scale == 1 else _scaled(draw, scale),
+            constraint=self._constraint(name) if level == 0 else None,
         )
         variable.level = level  # what `at_level` goes by
         return variable
+
+    def _constraint(self, name):
+        """For level 0: what it must become for Theta to fulfil the constraint."""
+        constraint = getattr(self, f"{name}_constraint")
+
+        def constrained(own):
+            rest = self.theta(without=0)[name == "bias"]
+            return constraint(own) if rest is None else constraint(own + rest) - rest
+
+        return constraint and constrained
+
+    def check_level(self, level: int) -> None:
+        """Refuse a level that the layer does not have."""
+        checks.integer("level", level, least=EVERY_LEVEL, most=self.depth)
 
     def theta(self, without: int | None = None):
         """The kernel and the bias of the plain layer, (3.7) and (3.8).
@@ -132,12 +153,17 @@ class MultilevelDense(keras.layers.Layer):
         Returns:
             `(kernel, bias)` of shapes `(input_dim, units)` and `(units,)`; `None` in
             place of a sum without terms (no bias, or no other level).
+
+        Raises:
+            ValueError: The layer is not built, or has no level `without`.
         """
         if not self.built:
             raise ValueError(
                 f"The layer {self.name!r} has no weights before it is built: call it "
                 "on a batch, or `build(input_shape)`, first."
             )
+        if without is not None:
+            checks.integer("without", without, least=0, most=self.depth)
         kernels, biases = (
             [None if level == without else x for level, x in enumerate(variables)]
             for variables in (self.kernels, self.biases)
@@ -173,27 +199,15 @@ class MultilevelDense(keras.layers.Layer):
         for variable in self.kernels[1:] + self.biases[1:]:
             variable.assign(ops.zeros_like(variable))
 
-    @contextmanager
-    def training_at(self, level: int, frozen: Any = None):
-        """Calls inside train `level` alone; the others are merged and constant.
-
-        Args:
-            level: 0 .. depth, or `EVERY_LEVEL`.
-            frozen: `theta(without=level)`, for a caller who computed it already.
-        """
-        before, self._focus = self._focus, (level, frozen)
-        try:
-            yield
-        finally:
-            self._focus = before
-
     def call(self, inputs):
         """Apply the layer."""
-        level, frozen = self._focus
+        step = focus.present()
+        level = step.of(self)
         if level == EVERY_LEVEL:
             kernel, bias = self.theta()
             outputs = ops.matmul(inputs, kernel)
         else:
+            frozen = step.frozen[id(self)]
             outputs, kernel, bias = self._at_level(inputs, level, frozen)
         if self.kernel_regularizer is not None:
             self.add_loss(self.kernel_regularizer(kernel))
@@ -253,8 +267,15 @@ class MultilevelDense(keras.layers.Layer):
             "kernel_regularizer": serialize(self.kernel_regularizer),
             "bias_regularizer": serialize(self.bias_regularizer),
             "activity_regularizer": serialize(self.activity_regularizer),
+            "kernel_constraint": serialize(self.kernel_constraint),
+            "bias_constraint": serialize(self.bias_constraint),
+            "start": self.start,
             **topologies,
         }
+
+
+def _scaled(draw, factor):
+    return lambda shape, dtype=None: factor * draw(shape, dtype=dtype)
 
 
 def at_level(variables, level: int) -> list:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
+
 import keras
 from keras import ops
+
+from msann import checks
+from msann_keras.keras_private import variable_index
 
 
 @keras.saving.register_keras_serializable("msann_keras")
@@ -23,7 +28,7 @@ class TF1RMSprop(keras.optimizers.Optimizer):
         **kwargs: What every Keras optimizer takes (clipping, weight decay, ..).
 
     Raises:
-        ValueError: `rho` or `epsilon` out of range.
+        ValueError: The rate is negative or no number, `rho` or `epsilon` out of range.
 
     Example:
 
@@ -41,13 +46,11 @@ class TF1RMSprop(keras.optimizers.Optimizer):
         name="tf1_rmsprop",
         **kwargs,
     ):
+        if isinstance(learning_rate, numbers.Number | str | None):
+            checks.number("learning_rate", learning_rate, least=0)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        if not 0 <= rho < 1:
-            raise ValueError(f"`rho` must be in [0, 1). Received: rho={rho}")
-        if not epsilon > 0:
-            raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}")
-        self.rho = rho
-        self.epsilon = epsilon
+        self.rho = checks.number("rho", rho, least=0, below=1)
+        self.epsilon = checks.number("epsilon", epsilon, above=0)
 
     def build(self, variables):
         """One mean square a variable, starting at one."""
@@ -60,7 +63,7 @@ class TF1RMSprop(keras.optimizers.Optimizer):
 
     def update_step(self, gradient, variable, learning_rate):
         """One step of one variable."""
-        mean_square = self._mean_squares[self._get_variable_index(variable)]
+        mean_square = self._mean_squares[variable_index(self, variable)]
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype)
         # An embedding's gradient comes as slices, some rows twice; this adds them up.

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
-from functools import cache, partial
+import warnings
+from functools import cache
 from inspect import signature
-from itertools import islice
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.models.functional import Functional
 
+from msann import checks
 from msann.hierarchy import Hierarchy, Weight
 from msann.schedules import EVERY_LEVEL, Visit
-from msann_keras.coarse_fit import CoarseFit
-from msann_keras.engine import Cycles
+from msann_keras import focus
+from msann_keras.callbacks import CycleSchedule
+from msann_keras.engines.coarsened.program import Program
+from msann_keras.engines.fine_gradient import FineGradient
+from msann_keras.keras_private import unpickle_model
 from msann_keras.layers import MultilevelDense, at_level
 from msann_keras.merge import merge
-from msann_keras.multilevel_optimizer import MultilevelOptimizer, Progress, unwrapped
+from msann_keras.optimizers.multilevel import MultilevelOptimizer, Progress, unwrapped
+from msann_keras.session import Session
+from msann_keras.spaces import multilevel_within
 
 _FIT = signature(keras.Model.fit)
 
@@ -55,21 +59,21 @@ class MultilevelModel(keras.Model):
             self.__class__ = _functional(type(self))
         super().__init__(*args, **kwargs)
         self._level = EVERY_LEVEL
-        self._training_level = EVERY_LEVEL
-        self._cycles: dict[int, Cycles] = {}  # compiled ones, by consistency
-        self._coarse_fit: CoarseFit | None = None
-        #: The visits of the next call of `train_function`, for `CycleSchedule` to set.
-        self.visits: tuple[Visit, ...] | None = None
+        #: The present `fit` with a `CycleSchedule`; `None` outside of one.
+        self.session: Session | None = None
+        # What is compiled until `compile` is called again.
+        self._fine_gradient: FineGradient | None = None
+        self._programs: dict[int, Program] = {}
 
     def __reduce__(self):
         # Pickle finds classes by name, and would not find what `_functional` makes.
         _, *rest = super().__reduce__()
-        return (MultilevelModel._unpickle_model, *rest)
+        return (unpickle_model, *rest)
 
     @property
     def multilevel_layers(self) -> list[MultilevelDense]:
         """Every `MultilevelDense` in the model, nested ones too."""
-        return [x for x in self._flatten_layers() if isinstance(x, MultilevelDense)]
+        return multilevel_within(self)
 
     @property
     def depth(self) -> int:
@@ -104,18 +108,12 @@ class MultilevelModel(keras.Model):
 
     @level.setter
     def level(self, level: int):
-        levels = range(EVERY_LEVEL, self.depth + 1)
-        if isinstance(level, bool | float) or level not in levels:
-            raise ValueError(
-                f"`level` must be in 0 .. {self.depth}, or EVERY_LEVEL = {EVERY_LEVEL}."
-                f" Received: level={level!r}"
-            )
-        self._level = level
+        self._level = checks.integer("level", level, EVERY_LEVEL, self.depth)
 
     @property
     def progress(self) -> Progress:
         """How far the current schedule has been walked; saved with the model."""
-        self._assert_compile_called("progress")
+        self._check_compiled()
         return unwrapped(self.optimizer).progress
 
     @property
@@ -132,6 +130,14 @@ class MultilevelModel(keras.Model):
             layers their weights.
         """
         return merge(self, name)
+
+    @property
+    def _training_level(self) -> int:
+        """The level that the present training step trains in this model."""
+        step = focus.present()
+        if step.level == EVERY_LEVEL:
+            return EVERY_LEVEL
+        return step.of(self.multilevel_layers[0])
 
     @property
     def trainable_weights(self):
@@ -153,6 +159,15 @@ class MultilevelModel(keras.Model):
                     "MultilevelModel does not train under a tf.distribute strategy. "
                     f"Received: {self.distribute_strategy!r}"
                 )
+        if optimizer is not None:  # without one, Keras compiles for evaluation
+            optimizer = self._multilevel(optimizer)
+        self.loss_weights = loss_weights
+        self._fine_gradient, self._programs = None, {}
+        # Keras's "auto" compiles no step on a CPU; a cycle is always worth it.
+        self.jit_cycles = kwargs.get("jit_compile", "auto") is not False
+        super().compile(optimizer, loss, loss_weights, *args, **kwargs)
+
+    def _multilevel(self, optimizer):
         depth = self.depth
         if not isinstance(unwrapped(optimizer), MultilevelOptimizer):
             optimizer = MultilevelOptimizer(optimizer, depth)
@@ -161,20 +176,29 @@ class MultilevelModel(keras.Model):
                 f"`optimizer` must have one copy for each of the model's {depth + 1} "
                 f"levels. Received: one for {unwrapped(optimizer).depth + 1} levels"
             )
-        self.loss_weights, self._cycles = loss_weights, {}
-        # Keras's "auto" compiles no step on a CPU; a cycle is always worth it.
-        self.jit_cycles = kwargs.get("jit_compile", "auto") is not False
-        super().compile(optimizer, loss, loss_weights, *args, **kwargs)
+        return optimizer
 
     def compile_from_config(self, config):
-        """Compile as a saved model was compiled."""
+        """Compile as a saved model was compiled; not if `compile` is a subclass's own.
+
+        As with any Keras model, a class that overrides `compile` says for itself how
+        to do it again, or it is loaded without being compiled.
+        """
+        if type(self).compile is not MultilevelModel.compile:
+            warnings.warn(
+                f"The model {self.name!r} is loaded without being compiled, since "
+                f"{type(self).__name__} has a `compile` of its own. Compile it, or "
+                "give the class `get_compile_config` and `compile_from_config`.",
+                stacklevel=2,
+            )
+            return
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
-            self.optimizer.build(self.trainable_variables)
+            self._build_optimizer()
 
     def load_weights(self, *args, **kwargs):
         """As `keras.Model.load_weights`, the optimizers' slots included."""
-        if self.compiled and self.built:
+        if self.compiled and self.built and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
         return super().load_weights(*args, **kwargs)
 
@@ -182,54 +206,79 @@ class MultilevelModel(keras.Model):
         """As `keras.Model.fit`. Ends with `level` as it was, whatever happens.
 
         Raises:
-            ValueError: NaN in `x` or `y` (NumPy arrays are looked through).
+            ValueError: NaN in `x` or `y` (NumPy arrays are looked through), two
+                `CycleSchedule` callbacks, or layers that were frozen or unfrozen since
+                the model was first trained.
         """
         for argument, data in (("x", x), ("y", y)):
             _refuse_nan(argument, data)
         bound = _FIT.bind(self, x, y, *args, **kwargs).arguments
         options = {name: bound[name] for name in bound if name != "self"}
+        callback = _cycle_schedule(options.get("callbacks"))
         level = self.level
+        self._check_compiled()
         try:
-            schedule = _coarse_schedule(options.get("callbacks"))
-            if schedule is not None:
-                return self._fit_coarsened(schedule, options)
+            if callback is not None:
+                self.make_train_function()
+                self.session, options = callback.begin(self, options)
             return super().fit(**options)
         finally:
-            self._level, self.visits, self._coarse_fit = level, None, None
-            if self.compiled:
-                unwrapped(self.optimizer).use_rates()
+            self._level, self.session = level, None
+            unwrapped(self.optimizer).use_rates()
 
-    def _fit_coarsened(self, callback, options):
-        """`fit` for a `CycleSchedule` with `coarsen_data`."""
-        self._assert_compile_called("fit")
-        self.make_train_function()
-        if callback.consistency not in self._cycles:
-            self._cycles[callback.consistency] = Cycles(self, callback.consistency)
-        cycles = self._cycles[callback.consistency]
-        schedule = callback.schedule_for(self.depth)
-        callback.set_rates(self)  # bad ones are refused before anything is changed
-        self._coarse_fit = CoarseFit(cycles, schedule, options, callback.memory)
-        self._coarse_fit.begin()
-        return super().fit(**options)
+    def fine_gradient(self) -> FineGradient:
+        """The engine that trains with the fine gradient."""
+        if self._fine_gradient is None:
+            self._fine_gradient = FineGradient(self)
+        return self._fine_gradient
+
+    def program(self, consistency: int = 0) -> Program:
+        """The compiled cycles on coarsened data, made when first asked for."""
+        if consistency not in self._programs:
+            self._programs[consistency] = Program(self, consistency)
+        return self._programs[consistency]
 
     @property
     def compile_seconds(self) -> float:
         """What tracing and compiling cycles on coarsened data has taken so far."""
-        return sum(cycles.compile_seconds for cycles in self._cycles.values())
-
-    @property
-    def averaging_seconds(self) -> float:
-        """What averaging the data took before the first cycle of the present `fit`."""
-        return self._coarse_fit.seconds if self._coarse_fit else 0.0
+        return sum(program.compile_seconds for program in self._programs.values())
 
     def make_train_function(self, force=False):
         """Forget the compiled steps if need be; each is traced when first used."""
-        if self.train_function is not None and not force:
-            return
+        self._check_compiled()
         self._check_built()
-        self.optimizer.build(self.trainable_variables)
-        self._level_functions = {}
+        if force:
+            self._fine_gradient, self._programs = None, {}
+        self._build_optimizer()
         self.train_function = self._train
+
+    def _train(self, iterator):
+        """Make the next visits; the logs of the last batch."""
+        if self.session is not None:
+            return self.session.train(iterator)
+        visits = (Visit(self.level, self.steps_per_execution),)
+        logs = self.fine_gradient().run(visits, iterator)
+        if logs is None:
+            raise StopIteration
+        return logs
+
+    def _build_optimizer(self):
+        """Give the optimizer its slots; refuse if it has them for other variables."""
+        optimizer, variables = unwrapped(self.optimizer), self.trainable_variables
+        self.optimizer.build(variables)
+        if {id(v) for v in optimizer.built_for} != {id(v) for v in variables}:
+            raise ValueError(
+                f"Layers of the model {self.name!r} were frozen or unfrozen "
+                "(`trainable`) since it was compiled and first trained. Call `compile` "
+                "again, which takes that into account."
+            )
+
+    def _check_compiled(self):
+        if not self.compiled or self.optimizer is None:
+            raise ValueError(
+                f"The model {self.name!r} must be compiled with an optimizer before it "
+                "is trained: call `compile(optimizer, loss)`."
+            )
 
     def _check_built(self):
         if not self.built:
@@ -238,111 +287,19 @@ class MultilevelModel(keras.Model):
                 "variables are known: call it on a batch."
             )
 
-    def _train(self, iterator):
-        """Make the next visits; the logs of the last batch."""
-        if self._coarse_fit is not None:
-            return self._coarse_fit.run(self.visits)
-        visits = self.visits or (Visit(self.level, self.steps_per_execution),)
-        logs = None
-        for level, steps in visits:
-            if level not in self._level_functions:
-                self._level_functions[level] = self._make_level_function(level)
-            batches, visit_logs = self._level_functions[level](iterator, steps)
-            logs = visit_logs if batches else logs
-            if batches < steps:
-                break
-        if logs is None:
-            raise StopIteration
-        return logs
 
-    def _make_level_function(self, level):
-        """A function of `(iterator, steps)` that trains `level`; see `_visit`."""
-        # Partials: TensorFlow counts traces by code, so closures would look like one
-        # function that is traced again and again, and it would warn.
-        merge, step = partial(self._merge, level), partial(self._step, level)
-        if self.run_eagerly:
-            return partial(self._visit_in_python, merge, step)
-        compiled = {"jit_compile": self.jit_compile, "reduce_retracing": True}
-        merge, step = tf.function(merge, **compiled), tf.function(step, **compiled)
-        visit = tf.function(partial(self._visit, merge, step), reduce_retracing=True)
-
-        def visit_on_device(iterator, steps):
-            if not isinstance(iterator, tf.data.Iterator):
-                return self._visit_in_python(merge, step, iterator, steps)
-            try:
-                batches, logs = visit(iterator, tf.constant(steps))
-            except tf.errors.OutOfRangeError:  # not one batch was left
-                return 0, None
-            return int(batches), logs
-
-        return visit_on_device
-
-    def _merge(self, level):
-        """The other levels' share of every layer's Theta.
-
-        They are constant during a visit, so they are merged at its beginning and not
-        in each step.
-        """
-        if level == EVERY_LEVEL:
-            return [None for _ in self.multilevel_layers]
-        return [layer.theta(without=level) for layer in self.multilevel_layers]
-
-    def _step(self, level, frozen, data):
-        """One batch: `train_step`, with `level` as all that trains."""
-        with self._training_at(level, frozen):
-            logs = self.train_step(data)
-            arrays = (x for x in keras.tree.flatten(data) if x is not None)
-            unwrapped(self.optimizer).count(tf.shape(next(arrays))[0])
-        return logs
-
-    @staticmethod
-    def _visit(merge, step, iterator, steps):
-        """Up to `steps` batches; how many there were, and the logs of the last."""
-        frozen = merge()
-        data = iterator.get_next()
-        batches, more = tf.constant(0), tf.constant(True)
-        while more:
-            # The only call of `step`: a second one would be compiled a second time.
-            logs = step(frozen, _without_optionals(data))
-            batches += 1
-            more = batches < steps
-            if more:
-                following = iterator.get_next_as_optional()
-                more = following.has_value()
-                if more:
-                    data = following.get_value()
-        return batches, logs
-
-    @staticmethod
-    def _visit_in_python(merge, step, iterator, steps):
-        """The same without a compiled loop, for any iterator."""
-        frozen, batches, logs = merge(), 0, None
-        for data in islice(iterator, steps):
-            batches, logs = batches + 1, step(frozen, _without_optionals(data))
-        return batches, logs
-
-    @contextmanager
-    def _training_at(self, level, merged):
-        """Within it, the model's trainable weights are those of `level`."""
-        optimizer = unwrapped(self.optimizer)
-        with ExitStack() as stack:
-            for layer, frozen in zip(self.multilevel_layers, merged, strict=True):
-                stack.enter_context(layer.training_at(level, frozen))
-            self._training_level = optimizer.level = level
-            try:
-                yield
-            finally:
-                self._training_level = optimizer.level = EVERY_LEVEL
-
-
-def _coarse_schedule(callbacks):
-    """The callback that asks for coarsened data, if one does."""
+def _cycle_schedule(callbacks) -> CycleSchedule | None:
+    """The callback that moves the model through the levels, if there is one."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks = callbacks.callbacks
-    for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
-        if getattr(callback, "coarsen_data", False):
-            return callback
-    return None
+    each = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    found = [callback for callback in each if isinstance(callback, CycleSchedule)]
+    if len(found) > 1:
+        raise ValueError(
+            "`callbacks` may hold one CycleSchedule, since a model is at one level at "
+            f"a time. Received: {len(found)} of them"
+        )
+    return found[0] if found else None
 
 
 @cache
@@ -352,10 +309,12 @@ def _functional(cls):
     Left alone, Keras would change the bases of `cls` itself, and from the first
     functional model on nobody could subclass `MultilevelModel` any more.
     """
-    if issubclass(cls, Functional):
+    nothing = keras.Input((), name="nothing")
+    functional = type(keras.Model(nothing, nothing))
+    if issubclass(cls, functional):
         return cls
     names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    result = type(cls.__name__, (cls, Functional), names | {"__doc__": cls.__doc__})
+    result = type(cls.__name__, (cls, functional), names | {"__doc__": cls.__doc__})
     package, separator, name = keras.saving.get_registered_name(cls).rpartition(">")
     if separator:  # a saved model is revived as what it was
         keras.saving.register_keras_serializable(package, name)(result)

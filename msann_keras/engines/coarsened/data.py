@@ -12,7 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from msann_keras.coarse import Coarsening, averaging
+from msann_keras.engines.coarsened.averages import averaging
+from msann_keras.engines.coarsened.network import Coarsening
+from msann_keras.engines.coarsened.samples import Parts, parts_of
 
 #: Data of all levels that may be on the device, unless the user says otherwise.
 MEMORY = 2**30
@@ -37,28 +39,24 @@ class Arrays:
     """Samples in memory: one chunk, or random parts of them in turn.
 
     Args:
-        x: Array, or list, tuple or dict of arrays, as `fit` takes them.
-        y: The same for the targets.
-        sample_weight: Array `(samples,)`, or `None`.
+        x, y, sample_weight: As `samples.parts_of` takes them.
         coarsening: The spaces of the model.
         memory: Bytes that the chunks of all levels may take.
         rng: For the parts.
 
+    Attributes:
+        samples: How many there are.
+        rows: Of a chunk.
+
     Raises:
-        ValueError: No samples, or arrays of different lengths.
+        ValueError: What `samples.parts_of` refuses.
     """
 
     def __init__(self, x, y, sample_weight, coarsening, memory, rng):
-        self.parts = _flat(x, y, sample_weight, coarsening)
+        self.parts = parts_of(x, y, sample_weight, coarsening)
         self.coarsening, self.rng = coarsening, rng
-        lengths = {len(array) for part in self.parts for array in part}
-        if len(lengths) != 1 or not min(lengths):
-            raise ValueError(
-                "`x`, `y` and `sample_weight` must have the same number of samples, at "
-                f"least one. Received: {sorted(lengths)} samples"
-            )
-        self.samples = lengths.pop()
-        self.rows = min(_rows_within(memory, self.parts, self.samples), self.samples)
+        self.samples = len(self.parts[0][0])
+        self.rows = min(_rows_within(memory, self.parts), self.samples)
 
     def chunks(self) -> Iterator[Chunk]:
         """Without end; the only chunk again and again, if all data fit into one."""
@@ -71,10 +69,7 @@ class Arrays:
             order = self.rng.permutation(self.samples)
             for begin in range(0, self.samples - self.rows + 1, self.rows):
                 rows = np.sort(order[begin : begin + self.rows])
-                yield _chunk(
-                    [tuple(array[rows] for array in part) for part in self.parts],
-                    self.coarsening,
-                )
+                yield _chunk(_rows_of(self.parts, rows), self.coarsening)
 
 
 class Batches:
@@ -86,13 +81,20 @@ class Batches:
         memory: Bytes that the chunks of all levels may take.
         batches_per_call: Batches that a compiled call draws; a chunk has no more.
 
+    Attributes:
+        samples: How many a pass over the data has; `None` until that is known.
+        rows: Of a chunk: no more than a call draws, or than there are.
+
     Raises:
-        ValueError: No batches, or batches without targets.
+        ValueError: No batches, batches without targets, or what `samples.parts_of`
+            refuses.
     """
 
     def __init__(self, batches, coarsening, memory, batches_per_call):
         self.coarsening, self.batches = coarsening, batches
-        self.endless = not isinstance(batches, tf.data.Dataset | keras.utils.PyDataset)
+        # A generator is read once, and may have no end.
+        self.once = not isinstance(batches, tf.data.Dataset | keras.utils.PyDataset)
+        self.samples, self.passes = None, 0
         self.stream = self._again_and_again()
         first = next(self.stream, None)
         if first is None:
@@ -100,8 +102,7 @@ class Batches:
         self.stream = chained([first], self.stream)
         self.batch_size = len(first[0][0])
         drawn = batches_per_call * self.batch_size
-        self.rows = min(_rows_within(memory, first, self.batch_size), drawn)
-        self.samples = None
+        self.rows = min(_rows_within(memory, first), drawn)
         if (known := _cardinality(batches)) is not None:
             self.samples = known * self.batch_size
             self.rows = min(self.rows, self.samples)
@@ -111,42 +112,52 @@ class Batches:
         yield from _prepared_ahead(self._collected())
 
     def _again_and_again(self):
+        """The batches as parts; `None` for the end of the first pass."""
         while True:
-            empty = True
+            count = 0
             for batch in _iterate(self.batches):
-                empty = False
                 if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                     raise ValueError(
                         "`x` must yield (inputs, targets) or (inputs, targets, "
                         f"sample weights). Received: {type(batch).__name__}"
                     )
                 x, y, weight = (*batch, None)[:3]
-                yield _flat(x, y, weight, self.coarsening)
-            if empty or self.endless:
+                parts = parts_of(x, y, weight, self.coarsening)
+                count += len(parts[0][0])
+                yield parts
+            if self.samples is None and count:
+                self.samples = count
+                yield None
+            if not count or self.once:
                 return
 
     def _collected(self):
         left, made = [], 0
-        for batch in self.stream:
-            left.append(batch)
-            while sum(len(b[0][0]) for b in left) >= self.rows:
+        for parts in self.stream:
+            if parts is None:
+                if not made:  # fewer samples in all than a call draws
+                    self.rows = min(self.rows, self.samples)
+            else:
+                left.append(parts)
+            while sum(len(p[0][0]) for p in left) >= self.rows:
                 joined = _joined(left)
-                yield _chunk(
-                    [tuple(a[: self.rows] for a in part) for part in joined],
-                    self.coarsening,
-                )
-                left = [[tuple(a[self.rows :] for a in part) for part in joined]]
+                yield _chunk(_rows_of(joined, slice(self.rows)), self.coarsening)
+                left = [_rows_of(joined, slice(self.rows, None))]
                 made += 1
-        if not made:  # fewer samples in all than a call draws
+        if not made:
             yield _chunk(_joined(left), self.coarsening)
 
 
-def _joined(batches) -> list[tuple[np.ndarray, ...]]:
+def _rows_of(parts, rows) -> Parts:
+    return tuple(tuple(array[rows] for array in part) for part in parts)
+
+
+def _joined(batches) -> Parts:
     """Batches one after another, part by part."""
-    return [
+    return tuple(
         tuple(np.concatenate(arrays) for arrays in zip(*part, strict=True))
         for part in zip(*batches, strict=True)
-    ]
+    )
 
 
 def _iterate(batches) -> Iterable:
@@ -154,6 +165,11 @@ def _iterate(batches) -> Iterable:
         return batches.as_numpy_iterator()
     if isinstance(batches, keras.utils.PyDataset):
         return (batches[i] for i in range(batches.num_batches))
+    if not isinstance(batches, Iterable) or isinstance(batches, str | dict):
+        raise ValueError(
+            "`x` without `y` must be a dataset or generator of (inputs, targets). "
+            f"Received: x={batches!r}"
+        )
     return batches
 
 
@@ -165,44 +181,10 @@ def _cardinality(batches) -> int | None:
     return batches.num_batches if isinstance(batches, keras.utils.PyDataset) else None
 
 
-def _flat(x, y, sample_weight, coarsening) -> list[tuple[np.ndarray, ...]]:
-    """Inputs, targets and weights, each as a tuple of arrays in the model's order."""
-    graph = coarsening.graph
-    inputs = _in_order("x", x, graph.input, [tensor.name for tensor in graph.inputs])
-    targets = _in_order("y", y, graph.output, graph.output_names)
-    weights = [] if sample_weight is None else [sample_weight]
-    if isinstance(sample_weight, list | tuple | dict):
-        raise ValueError(
-            "`sample_weight` must be one array on coarsened data, not one for each "
-            f"output. Received: a {type(sample_weight).__name__}"
-        )
-    return [
-        tuple(_array(part) for part in parts) for parts in (inputs, targets, weights)
-    ]
-
-
-def _in_order(argument, data, structure, names) -> list:
-    """The arrays in the order of the model, by name if they come in a dict."""
-    if not isinstance(data, dict):
-        return list(data) if isinstance(data, list | tuple) else [data]
-    if isinstance(structure, dict):
-        names = sorted(structure)
-    if missing := [name for name in names if name not in data]:
-        raise ValueError(
-            f"`{argument}` must have an array for each of {names}. "
-            f"Received: a dict without {missing}"
-        )
-    return [data[name] for name in names]
-
-
-def _array(data) -> np.ndarray:
-    data = np.asarray(data)
-    return data.astype(keras.config.floatx()) if data.dtype == np.float64 else data
-
-
-def _rows_within(memory, parts, samples) -> int:
+def _rows_within(memory, parts) -> int:
     """Samples of a chunk, so that it and the one that is being prepared fit."""
     # All levels of a path or grid together take twice the finest one's memory.
+    samples = len(parts[0][0])
     per_sample = 2 * sum(array.nbytes for part in parts for array in part) / samples
     return max(1, int(memory / 2 / per_sample))
 
@@ -210,9 +192,9 @@ def _rows_within(memory, parts, samples) -> int:
 def _chunk(parts, coarsening: Coarsening) -> Chunk:
     inputs, targets, weights = parts
     rows = len(inputs[0])
-    if coarsening.stem is not None:
+    if (stem := coarsening.seen.stem) is not None:
         inputs = inputs[0] if len(inputs) == 1 else list(inputs)
-        inputs = keras.tree.flatten(coarsening.stem(inputs, training=False))
+        inputs = keras.tree.flatten(stem(inputs, training=False))
     spaces = (*coarsening.inputs, *coarsening.outputs)
     # By what it is made of: an autoencoder's inputs and targets are made once.
     wanted = {

@@ -22,30 +22,13 @@ import numpy as np
 import tensorflow as tf
 
 from msann.schedules import Visit
-from msann_keras.coarse import coarsening
-from msann_keras.feeding import Chunk
-from msann_keras.multilevel_optimizer import begin_anew, unwrapped
-
-#: Optimizers that treat every entry alike, so that variables may be joined to one.
-ELEMENTWISE = (
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Nadam",
-    "RMSprop",
-    "TF1RMSprop",
-    "Adagrad",
-    "Adadelta",
-    "Ftrl",
-    "Lion",
-)
-#: Coarse levels with fewer parameters are packed: compiling takes less time, but each
-#: step copies, which makes larger levels up to twice as slow.
-PACKED_BELOW = 2**16
+from msann_keras.engines.coarsened.data import Chunk
+from msann_keras.engines.coarsened.level import Level
+from msann_keras.engines.coarsened.network import coarsening
+from msann_keras.optimizers.multilevel import unwrapped
 
 
-class Cycles:
+class Program:
     """The compiled cycles of a model: `run` makes visits on the data of a chunk.
 
     Args:
@@ -56,7 +39,7 @@ class Cycles:
             it out.
 
     Attributes:
-        coarsening: The spaces of the model.
+        parts: What the model's coarse networks are made of.
         compile_seconds: What tracing and compiling took, in all.
 
     Raises:
@@ -67,9 +50,11 @@ class Cycles:
     def __init__(self, model: keras.Model, consistency: int = 0):
         _check_model(model)
         self.model, self.consistency = model, consistency
-        self.coarsening = coarsening(model)
-        self.optimizer = unwrapped(model.optimizer)
-        self.levels = [_Level(self, level) for level in range(model.depth + 1)]
+        self.parts = coarsening(model)
+        self.levels = [
+            Level(model, self.parts, level, bool(consistency))
+            for level in range(model.depth + 1)
+        ]
         self.compile_seconds = 0.0
         self._prepared = set()
         self._program = self._cycles
@@ -80,7 +65,7 @@ class Cycles:
 
     def begin(self) -> None:
         """Move Theta into level 0; the other levels are then only room to work in."""
-        for layer in self.coarsening.layers:
+        for layer in self.parts.layers:
             layer.gather()
 
     def prepare(
@@ -110,26 +95,29 @@ class Cycles:
             FloatingPointError: The weights came out as NaN or infinite; those from
                 before the call are kept.
         """
+        optimizer = unwrapped(self.model.optimizer)
         fine = self.levels[0].variables
         # Tensors are values: the program leaves these, and writes elsewhere.
         before = [tf.convert_to_tensor(v) for v in fine]
         if not self._call(visits, chunk, batch_size, rng):
             for variable, value in zip(fine, before, strict=True):
                 variable.assign(value)
-            for level in self.levels:
-                begin_anew(level.optimizer, level.variables)
+            optimizer.begin_anew()
             raise FloatingPointError(
                 "The weights became NaN or infinite in this cycle, so those from "
                 "before it are kept, and the optimizers begin anew. Lower the learning "
-                f"rate ({float(self.optimizer.learning_rate):g}), or look for extreme "
+                f"rate ({float(optimizer.learning_rate):g}), or look for extreme "
                 "values in the data."
             )
-        self.optimizer.advance(self.batches(visits), batch_size)
+        counts = self.batches(visits)
+        steps = sum(visit.steps for visit in visits)
+        optimizer.advance(steps, counts.sum() * batch_size, counts * batch_size)
+        optimizer.iterations.value.assign_add(steps)
         return self.model.get_metrics_result()
 
     def batches(self, visits: Sequence[Visit]) -> np.ndarray:
         """Gradients that visits compute at each level, in batches."""
-        counts = np.zeros(len(self.levels), dtype=int)
+        counts = np.zeros(len(self.levels), dtype="int64")
         level = 0
         for visit in visits:
             counts[visit.level] += visit.steps
@@ -191,24 +179,21 @@ class Cycles:
 
     def _descend(self, level, place, batch, source):
         fine, coarse = self.levels[level], self.levels[level + 1]
-        restricted = self.coarsening.restricted(fine.values(), level)
+        restricted = self.parts.restricted(fine.values(), level)
         coarse.assign(restricted)
         if self.consistency:
             batch = self._make_consistent(fine, coarse, batch, source)
         place, batch = self._stay(level + 1, place, batch, source)
         change = [a - b for a, b in zip(coarse.values(), restricted, strict=True)]
-        fine.add(self.coarsening.prolonged(change, level))
+        fine.add(self.parts.prolonged(change, level))
         return place, batch
 
     def _make_consistent(self, fine, coarse, batch, source):
         """tau = P^T (dE_l/dV_l + tau_l) Q - dE_{l+1}/dV_{l+1}, on the same batches."""
         rows = source.rows(batch, self.consistency)
-        gradient = fine.unpacked(fine.gradient(source.batch(fine.level, rows)))
-        target = self.coarsening.restricted(gradient, fine.level)
-        own = coarse.gradient(source.batch(coarse.level, rows), consistent=False)
-        pairs = zip(coarse.tau, coarse.packed(target), own, strict=True)
-        for tau, wanted, present in pairs:
-            tau.assign(wanted - present)
+        gradient = fine.gradients(source.batch(fine.level, rows))
+        wanted = self.parts.restricted(gradient, fine.level)
+        coarse.set_tau(wanted, source.batch(coarse.level, rows))
         # Both gradients are counted, so both take their share of the order.
         return batch + 2 * self.consistency
 
@@ -233,133 +218,6 @@ class _Source(NamedTuple):
 
     def batch(self, level, rows):
         return tf.nest.map_structure(lambda x: tf.gather(x, rows), self.data[level])
-
-
-class _Level:
-    """The variables, network and optimizer of one level within the program."""
-
-    def __init__(self, cycles: Cycles, level: int):
-        self.model, self.parts, self.level = cycles.model, cycles.coarsening, level
-        self.network = self.parts.network(level, _Borrower)
-        self.network.compile(loss=self.model.loss, loss_weights=self.model.loss_weights)
-        self.borrowers = [self.network.get_layer(x.name) for x in self.parts.layers]
-        self.shapes = [
-            tuple(v.shape)
-            for x in self.parts.layers
-            for v in (x.kernels[level], *x.biases[level : level + 1])
-        ]
-        self.optimizer = cycles.optimizer.levels[level]
-        size = sum(int(np.prod(shape)) for shape in self.shapes)
-        small = level > 0 and size < PACKED_BELOW
-        self.joined = small and _elementwise(self.optimizer)
-        if self.joined:
-            dtype = self.parts.layers[0].kernels[level].dtype
-            variable, self.optimizer = cycles.optimizer.pack(level, size, dtype)
-            self.variables = [variable]
-        else:
-            self.variables = [
-                v
-                for x in self.parts.layers
-                for v in (x.kernels[level], *(x.biases[level : level + 1]))
-            ]
-        self.tau = [
-            tf.Variable(tf.zeros_like(v)) for v in self.variables if cycles.consistency
-        ]
-
-    def clear(self):
-        """Leave nothing of a coarse level in the model's weights."""
-        if not self.joined:
-            for variable in self.variables:
-                variable.assign(tf.zeros_like(variable))
-
-    def values(self):
-        """Kernels and biases, V and v, as tensors."""
-        return self.unpacked([tf.convert_to_tensor(v) for v in self.variables])
-
-    def assign(self, values):
-        for variable, value in zip(self.variables, self.packed(values), strict=True):
-            variable.assign(value)
-
-    def add(self, values):
-        for variable, value in zip(self.variables, self.packed(values), strict=True):
-            variable.assign_add(value)
-
-    def packed(self, values):
-        if not self.joined:
-            return values
-        return [tf.concat([tf.reshape(x, [-1]) for x in values], axis=0)]
-
-    def unpacked(self, tensors):
-        if not self.joined:
-            return tensors
-        sizes = [int(np.prod(shape)) for shape in self.shapes]
-        parts = tf.split(tensors[0], sizes)
-        return [tf.reshape(x, s) for x, s in zip(parts, self.shapes, strict=True)]
-
-    def train(self, steps, batch, source):
-        """So many steps of the level's optimizer, from batch number `batch` on."""
-
-        def step(i):
-            data = source.batch(self.level, source.rows(batch + i))
-            gradient = self.gradient(data, log=self.level == 0)
-            self.optimizer.apply(gradient, self.variables)
-            return (i + 1,)
-
-        tf.while_loop(lambda i: i < steps, step, (tf.constant(0),))
-
-    def gradient(self, data, consistent=True, log=False):
-        """Of the level's loss for its variables, with tau if there is one."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tensors = [tf.convert_to_tensor(v) for v in self.variables]
-            tape.watch(tensors)
-            weights = self.parts.weights(self.unpacked(tensors), self.level)
-            loss = self._loss(weights, data, log)
-        gradient = tape.gradient(loss, tensors)
-        if consistent and self.level:
-            for i, tau in enumerate(self.tau):
-                gradient[i] += tau
-        return gradient
-
-    def _loss(self, weights, data, log):
-        inputs, targets, sample_weight = data
-        x = self.parts.structured(inputs)
-        sample_weight = sample_weight[0] if sample_weight else None
-        weights = iter(weights)
-        for layer in self.borrowers:
-            layer.lent = [next(weights) for _ in range(1 + layer.use_bias)]
-        with keras.StatelessScope(collect_losses=True) as scope:
-            outputs = self.network(x, training=True)
-            y = keras.tree.pack_sequence_as(outputs, list(targets))
-            loss = self.network.compute_loss(x, y, outputs, sample_weight)
-        for state in self.network.non_trainable_variables:  # of random layers
-            if (value := scope.get_current_value(state)) is not None:
-                state.assign(value)
-        if log:
-            self.model._loss_tracker.update_state(loss)
-            self.model.compute_metrics(x, y, outputs, sample_weight)
-        return loss
-
-
-class _Borrower(keras.layers.Dense):
-    """A dense layer without weights: each step lends it a kernel and a bias."""
-
-    def build(self, input_shape):
-        self.built = True
-
-    def call(self, inputs, training=None):
-        regularizers = (self.kernel_regularizer, self.bias_regularizer)
-        for weight, regularizer in zip(self.lent, regularizers, strict=False):
-            if regularizer is not None:
-                self.add_loss(regularizer(weight))
-        kernel, *bias = (keras.ops.cast(x, self.compute_dtype) for x in self.lent)
-        x = keras.ops.matmul(inputs, kernel)
-        for b in bias:
-            x = keras.ops.add(x, b)
-        return self.activation(x)
-
-
-def _elementwise(optimizer) -> bool:
-    return type(optimizer).__name__ in ELEMENTWISE and optimizer.clipnorm is None
 
 
 def _room(count: int) -> int:

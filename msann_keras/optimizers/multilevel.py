@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from msann.schedules import EVERY_LEVEL
-from msann_keras.initializers import check_integer
+from msann import checks
+from msann_keras import focus
 from msann_keras.layers import at_level
 
 
@@ -35,16 +35,17 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     `MultilevelModel.compile` makes one; there is no need to do it by hand. Gradients
     go to the copy of the level whose variables they belong to; variables of no level
-    go with `level`. The learning rate reads as level 0's and sets every level's, so
-    that `LearningRateScheduler` and `ReduceLROnPlateau` reach them all.
+    go with the level that trains (`focus`). The learning rate reads as level 0's, and
+    every other level's follows it, so that `LearningRateScheduler` and
+    `ReduceLROnPlateau` reach them all.
 
     Each copy counts its own steps, so a `LearningRateSchedule` advances only while its
     level trains, and `global_clipnorm` is the norm of one level's gradients, also when
     every level trains. Copies are made from the config: what was set by a method
     (`exclude_from_weight_decay`) is lost; call it on each of `levels`.
 
-    Training on coarsened data (`engine.py`) packs the variables of a coarse level into
-    one vector; such a level has another copy for that, with slots of its own.
+    Training on coarsened data packs the variables of a small coarse level into one
+    vector; such a level has another copy for that, with slots of its own.
 
     Args:
         optimizer: What to copy: a Keras optimizer, its name or config.
@@ -56,12 +57,14 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     Attributes:
         levels: The copies, finest first.
         packed: Copies for packed variables, by level.
-        level: The level that variables of no level train with.
+        vectors: The packed variables themselves, by level.
+        built_for: The variables that the optimizer was built with.
 
     Raises:
-        ValueError: `optimizer` is a `LossScaleOptimizer`, which belongs outside;
-            `depth` is no integer >= 0; or `rate_factors` are not L + 1 positive numbers
-            that begin with 1. In `build`: `use_ema` with weights of no level.
+        ValueError: `optimizer` is missing, or a `LossScaleOptimizer`, which belongs
+            outside; `depth` is no integer >= 0; or `rate_factors` are not L + 1
+            positive numbers that begin with 1. In `build`: `use_ema` with weights of
+            no level.
     """
 
     def __init__(
@@ -72,8 +75,14 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         packed: dict[str, tuple[int, str]] | None = None,
         name: str = "multilevel_optimizer",
     ):
-        check_integer("depth", depth, least=0)
+        depth = checks.integer("depth", depth, least=0)
+        if optimizer is None:
+            raise ValueError(
+                "`optimizer` must be a Keras optimizer, its name or its config. "
+                "Received: optimizer=None"
+            )
         super().__init__(learning_rate=0.0, name=name)
+        self.depth = depth
         optimizer = keras.optimizers.get(optimizer)
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             raise ValueError(
@@ -81,15 +90,15 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
                 "`LossScaleOptimizer(MultilevelOptimizer(optimizer, depth))`. "
                 f"Received: optimizer={optimizer!r}"
             )
-        self.depth = depth
-        self.level = EVERY_LEVEL
-        self.levels = [
-            type(optimizer).from_config(optimizer.get_config())
-            for _ in range(depth + 1)
-        ]
+        self._schedule = _schedule_of(optimizer)
+        self._rates = [_LevelRate(self) for _ in range(self.depth + 1)]
+        self.levels = [type(optimizer).from_config(optimizer.get_config())]
+        self.levels += [self._copy(level) for level in range(1, self.depth + 1)]
         self.packed: dict[str, keras.optimizers.Optimizer] = {}
+        self.vectors: dict[str, keras.Variable] = {}
+        self.built_for: list[keras.Variable] = []
         self.rate_factors = (
-            (1.0,) * (depth + 1) if rate_factors is None else rate_factors
+            (1.0,) * (self.depth + 1) if rate_factors is None else rate_factors
         )
         for level, (size, dtype) in (packed or {}).items():
             self.pack(int(level), size, dtype)
@@ -97,9 +106,16 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             "position": self.add_variable((), dtype="int64", name="position"),
             "examples": self.add_variable((), dtype="int64", name="examples"),
             "level_examples": self.add_variable(
-                (depth + 1,), dtype="int64", name="level_examples"
+                (self.depth + 1,), dtype="int64", name="level_examples"
             ),
         }
+
+    def _copy(self, level):
+        """Another copy for a level; the rate of all but level 0 follows level 0's."""
+        config = self.levels[0].get_config()
+        if level:
+            config["learning_rate"] = self._rates[level]
+        return type(self.levels[0]).from_config(config)
 
     def build(self, variables):
         """Give each level's copy its slots."""
@@ -114,36 +130,30 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             )
         for level, optimizer in enumerate(self.levels):
             optimizer.build(at_level(variables, level))
+        self.built_for = list(variables)
         super().build(variables)
+
+    @property
+    def _own(self):
+        """What is saved with this object, and not with the copies."""
+        return [self.iterations, *self._progress.values()]
 
     @property
     def variables(self):
         """Step count, progress, and the variables of every copy."""
         copies = [*self.levels, *self.packed.values()]
-        return self._variables + [v for x in copies for v in x.variables]
+        return self._own + [v for x in copies for v in x.variables]
 
     def pack(self, level: int, size: int, dtype: str | None = None):
         """The vector of `size` entries that a level is packed into, and its copy."""
-        if str(level) not in self.packed:
+        key = str(level)  # as JSON has it
+        if key not in self.packed:
             dtype = dtype or keras.config.floatx()
-            variable = keras.Variable(np.zeros(size, dtype), name=f"level_{level}")
-            optimizer = self.levels[level]
-            copy = type(optimizer).from_config(optimizer.get_config())
-            copy.build([variable])
-            self.packed[str(level)] = copy
-            self._set_rate(level)
-        copy = self.packed[str(level)]
-        return copy._trainable_variables[0], copy
-
-    def advance(self, steps: Sequence[int], batch_size: int) -> None:
-        """Note so many steps at each level, made with batches of one size."""
-        steps = np.asarray(steps, dtype="int64")
-        # The backend's own variables: Keras's arithmetic takes a millisecond each.
-        position, examples, level_examples = (x.value for x in self._progress.values())
-        position.assign_add(steps.sum())
-        examples.assign_add(steps.sum() * batch_size)
-        level_examples.assign_add(steps * batch_size)
-        self.iterations.value.assign_add(steps.sum())
+            vector = keras.Variable(np.zeros(size, dtype), name=f"level_{level}")
+            copy = self._copy(level)
+            copy.build([vector])
+            self.packed[key], self.vectors[key] = copy, vector
+        return self.vectors[key], self.packed[key]
 
     def apply(self, grads, trainable_variables=None):
         """Apply each gradient with its level's optimizer.
@@ -157,27 +167,23 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
                 "`MultilevelOptimizer` must be built with the variables of every level "
                 "before it is applied: `optimizer.build(model.trainable_variables)`."
             )
-        homeless = max(self.level, 0)
+        homeless = max(focus.present().level, 0)
         groups: dict[int, list] = {}
-        pairs = zip(
-            grads, trainable_variables or self._trainable_variables, strict=True
-        )
+        pairs = zip(grads, trainable_variables or self.built_for, strict=True)
         for gradient, variable in pairs:
             level = getattr(variable, "level", homeless)
             groups.setdefault(level, []).append((gradient, variable))
-        for level, pairs in groups.items():
+        # Level 0 last: a constraint on Theta is its to fulfil, after the others' steps.
+        for level, pairs in sorted(groups.items(), reverse=True):
             self.levels[level].apply(*map(list, zip(*pairs, strict=True)))
         self.iterations.assign_add(1)
 
-    def count(self, examples) -> None:
-        """Note a batch of so many examples at the current `level`."""
-        examples = ops.cast(examples, "int64")
-        trained = np.ones(self.depth + 1, dtype="int64")
-        if self.level != EVERY_LEVEL:
-            trained = np.eye(self.depth + 1, dtype="int64")[self.level]
-        self._progress["position"].assign_add(ops.ones((), dtype="int64"))
-        self._progress["examples"].assign_add(examples)
-        self._progress["level_examples"].assign_add(examples * trained)
+    def advance(self, position, examples, level_examples) -> None:
+        """Add batches of the schedule, examples, and examples of each level."""
+        added = (position, examples, level_examples)
+        for variable, value in zip(self._progress.values(), added, strict=True):
+            # The backend's own variable: Keras's arithmetic takes a millisecond.
+            variable.value.assign_add(value)
 
     @property
     def progress(self) -> Progress:
@@ -190,16 +196,31 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         for variable in self._progress.values():
             variable.assign(ops.zeros_like(variable))
 
+    def begin_anew(self) -> None:
+        """Give the slots and counts of every copy the values that they began with."""
+        copies = [
+            (level, copy, at_level(self.built_for, level))
+            for level, copy in enumerate(self.levels)
+        ]
+        copies += [
+            (int(level), copy, [self.vectors[level]])
+            for level, copy in self.packed.items()
+        ]
+        for level, copy, variables in copies:
+            fresh = self._copy(level)
+            fresh.build(variables)
+            for variable, start in zip(copy.variables, fresh.variables, strict=True):
+                variable.assign(start)
+
     @property
     def learning_rate(self):
-        """Level 0's; setting it sets every level's."""
+        """Level 0's, which every other level's follows."""
         return self.levels[0].learning_rate
 
     @learning_rate.setter
     def learning_rate(self, learning_rate):
         self.levels[0].learning_rate = learning_rate
-        for level in range(self.depth + 1):
-            self._set_rate(level)
+        self._schedule = learning_rate if _is_schedule(learning_rate) else None
 
     @property
     def rate_factors(self) -> tuple[float, ...]:
@@ -217,42 +238,18 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         Args:
             factors: As `rate_factors`, which without any are in force again.
         """
-        self._factors = (
-            self._rate_factors if factors is None else self._checked(factors)
-        )
-        for level in range(self.depth + 1):
-            self._set_rate(level)
+        factors = self._rate_factors if factors is None else self._checked(factors)
+        for rate, factor in zip(self._rates, factors, strict=True):
+            rate.factor.assign(factor)
 
     def _checked(self, factors):
-        try:
-            values = tuple(float(x) for x in factors)
-        except (TypeError, ValueError):
-            values = ()
-        if (
-            len(values) != self.depth + 1
-            or values[0] != 1
-            or not all(0 < x < float("inf") for x in values)
-        ):
+        values = checks.reals("rate_factors", factors, above=0)
+        if len(values) != self.depth + 1 or values[0] != 1:
             raise ValueError(
                 f"`rate_factors` must be {self.depth + 1} positive numbers, the first "
                 f"of them 1. Received: rate_factors={factors!r}"
             )
         return values
-
-    def _set_rate(self, level):
-        """Level 0's rate times the level's factor, for every copy of the level."""
-        factor, rate = self._factors[level], self.levels[0]._learning_rate
-        copies = self.levels[level : level + 1] if level else []
-        if str(level) in self.packed:
-            copies = [*copies, self.packed[str(level)]]
-        for copy in copies:
-            if not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-                copy.learning_rate = factor * self.levels[0].learning_rate
-                continue
-            if getattr(copy._learning_rate, "schedule", None) is not rate:
-                copy.learning_rate = Scaled(rate, factor)
-            # A variable: compiled steps hold the object that they were traced with.
-            copy._learning_rate.factor.assign(factor)
 
     @property
     def loss_scale_factor(self):
@@ -273,14 +270,14 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     # The copies are saved as parts of this object, so it saves only what is its own.
     def save_own_variables(self, store):
         """Write the step count and the progress."""
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(self._own):
             store[str(i)] = ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
         """Read the step count and the progress; a file of weights alone has none."""
         if not store.keys():
             return
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(self._own):
             variable.assign(store[str(i)])
 
     def get_config(self):
@@ -292,38 +289,40 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             "rate_factors": list(self._rate_factors),
             "packed": {
                 level: [vector.shape[0], vector.dtype]
-                for level, copy in self.packed.items()
-                for vector in copy._trainable_variables
+                for level, vector in self.vectors.items()
             },
         }
 
 
-@keras.saving.register_keras_serializable("msann_keras")
-class Scaled(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning-rate schedule times a constant."""
+class _LevelRate(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of level 0 times a factor, at a level's own step.
 
-    def __init__(self, schedule, factor: float):
-        is_config = isinstance(schedule, dict)
-        deserialize = keras.saving.deserialize_keras_object
-        self.schedule = deserialize(schedule) if is_config else schedule
-        self.factor = keras.Variable(factor, trainable=False, name="factor")
+    The factor is a variable, since compiled steps hold what they were traced with.
+    """
+
+    def __init__(self, optimizer: MultilevelOptimizer):
+        self.optimizer = optimizer
+        self.factor = keras.Variable(1.0, trainable=False, name="factor")
 
     def __call__(self, step):
-        """The rate after so many steps."""
-        return self.factor * self.schedule(step)
+        schedule = self.optimizer._schedule
+        rate = self.optimizer.learning_rate if schedule is None else schedule(step)
+        return self.factor * rate
 
     def get_config(self):
-        """Everything that `from_config` needs."""
-        schedule = keras.saving.serialize_keras_object(self.schedule)
-        return {"schedule": schedule, "factor": float(self.factor)}
+        # For the eye: a level's rate is saved as its optimizer's `rate_factors`.
+        return {"factor": float(self.factor)}
 
 
-def begin_anew(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
-    """Give an optimizer's slots and counts the values that they began with."""
-    fresh = type(optimizer).from_config(optimizer.get_config())
-    fresh.build(variables)
-    for variable, start in zip(optimizer.variables, fresh.variables, strict=True):
-        variable.assign(start)
+def _is_schedule(rate) -> bool:
+    return isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+
+
+def _schedule_of(optimizer):
+    """The optimizer's learning-rate schedule, if it has one."""
+    rate = optimizer.get_config()["learning_rate"]
+    rate = keras.saving.deserialize_keras_object(rate) if isinstance(rate, dict) else 0
+    return rate if _is_schedule(rate) else None
 
 
 def unwrapped(optimizer) -> MultilevelOptimizer:

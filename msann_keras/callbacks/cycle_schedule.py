@@ -1,0 +1,203 @@
+"""The callback that moves a model through the levels of a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from msann import checks
+from msann.schedules import EVERY_LEVEL, Schedule, Steps, gamma_cycle
+from msann_keras.engines.coarsened.engine import prepared
+from msann_keras.optimizers.multilevel import unwrapped
+from msann_keras.session import Session
+
+#: Batches that tau may be computed from; more would say no more of the gradient.
+MOST_BATCHES = 1_000
+
+
+class CycleSchedule(keras.callbacks.Callback):
+    """Train a `MultilevelModel` in multigrid cycles (Algorithm 3.1).
+
+    Adds to the logs, and so to the history: `level`, the last one trained; `cost`, C(t)
+    of section 4.1 since the schedule began; `seconds`, the time that this `fit` has
+    spent in averaging data and in training steps, without validation and other
+    callbacks. Callbacks that write logs, such as `CSVLogger`, come after it.
+
+    The schedule begins anew with every `fit`, unless `resume` is set: then it goes on
+    at the batch where the model stands, also one that was saved and loaded.
+
+    Args:
+        gamma: How often each visit recurses to the next level: 1 makes V-cycles, 2
+            W-cycles.
+        smoothing_steps: k, batches a visit; one number, or one for each level.
+        variant: "paper" or "script", see `msann.schedules.gamma_cycle`.
+        schedule: Any other `Schedule`, in place of the three above.
+        resume: Go on with the schedule where the model's last one stopped.
+        coarsen_data: Train a coarse level on averaged data through the coarse network
+            alone, so that time follows C(t), instead of with the fine gradient. A
+            whole cycle is then one "batch" of `fit`, `steps_per_execution` of them one
+            compiled call, and an epoch is as many cycles as cost about a pass over the
+            data (or `steps_per_epoch` cycles). Compiling is not part of `seconds`;
+            `model.compile_seconds` has it.
+        rate_factors: Learning rate of each level as a multiple of level 0's. By
+            default all one; for coarsened data the ratios of Glorot's standard
+            deviations, sqrt(2) a level where both sizes halve.
+        consistency: For coarsened data: batches from which the term tau of MG/OPT is
+            computed at each descent; 0 for none.
+        memory: For coarsened data: bytes that data of all levels may take on the
+            device (1 GiB by default); larger data are streamed in chunks.
+
+    Raises:
+        ValueError: What `gamma_cycle` refuses; both a schedule and a cycle's
+            parameters; or, when training begins, a schedule deeper than the model.
+        TypeError: When training begins: the model is not a `MultilevelModel`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from msann_keras import multilevel
+    >>> plain = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])
+    >>> model = multilevel(plain, depth=1)
+    >>> model.compile("adam", "mse")
+    >>> history = model.fit(np.ones((40, 8)), np.ones((40, 8)), batch_size=10,
+    ...                     verbose=0, callbacks=[CycleSchedule(smoothing_steps=2)])
+    >>> history.history["level"], history.history["cost"]
+    ([1], [25.55...])
+    """
+
+    def __init__(
+        self,
+        gamma: int | None = None,
+        smoothing_steps: Steps | None = None,
+        variant: str | None = None,
+        *,
+        schedule: Schedule | None = None,
+        resume: bool = False,
+        coarsen_data: bool = False,
+        rate_factors: Sequence[float] | None = None,
+        consistency: int = 0,
+        memory: int | None = None,
+    ):
+        super().__init__()
+        cycle = {
+            "gamma": gamma,
+            "smoothing_steps": smoothing_steps,
+            "variant": variant,
+        }
+        self._cycle = {
+            name: value for name, value in cycle.items() if value is not None
+        }
+        if schedule is not None and self._cycle:
+            raise ValueError(
+                "Give either `schedule` or the parameters of a cycle. Received: "
+                f"schedule and {self._cycle}"
+            )
+        if not isinstance(schedule, Schedule | None):
+            raise ValueError(
+                "`schedule` must be a Schedule, such as "
+                f"`msann_keras.schedules.f_cycle(depth=4)`. Received: {schedule!r}"
+            )
+        # Refuse bad parameters at once; the model's depth is known when it trains.
+        by_level = hasattr(smoothing_steps, "__len__")
+        levels = len(smoothing_steps) if by_level else 2
+        gamma_cycle(max(levels - 1, 0), **self._cycle)
+        self._given = schedule
+        self.resume = checks.flag("resume", resume)
+        self.coarsen_data = checks.flag("coarsen_data", coarsen_data)
+        if rate_factors is not None:
+            rate_factors = checks.reals("rate_factors", rate_factors, above=0)
+        self.rate_factors = rate_factors
+        self.consistency = checks.integer("consistency", consistency, 0, MOST_BATCHES)
+        if memory is not None:
+            memory = checks.integer("memory", memory, least=1)
+        self.memory = memory
+        for name in ("consistency", "memory"):
+            if getattr(self, name) and not self.coarsen_data:
+                raise ValueError(
+                    f"`{name}` is for `coarsen_data=True`. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
+
+    def begin(self, model, options: dict[str, Any]) -> tuple[Session, dict[str, Any]]:
+        """Begin the session of one `fit`, for `MultilevelModel.fit`.
+
+        Args:
+            model: A compiled, built `MultilevelModel`.
+            options: Arguments of `fit` by name.
+
+        Returns:
+            The session, and the arguments for `keras.Model.fit`.
+
+        Raises:
+            ValueError: What `schedule_for` refuses; rates that do not fit the model;
+                what cannot be trained on coarsened data.
+        """
+        schedule = self.schedule_for(model.depth)
+        factors = self.rate_factors
+        if factors is None and self.coarsen_data:
+            factors = model.hierarchy.glorot_ratios
+        unwrapped(model.optimizer).use_rates(factors)
+        if not self.coarsen_data:
+            return Session(model, schedule, model.fine_gradient()), options
+        program = model.program(self.consistency)
+        engine, options = prepared(program, schedule, options, self.memory)
+        return Session(model, schedule, engine, engine.seconds), options
+
+    def schedule_for(self, depth: int) -> Schedule:
+        """The schedule for a model of so many levels.
+
+        Raises:
+            ValueError: It goes deeper than the model, or trains every level at once
+                on coarsened data.
+        """
+        schedule = self._given or gamma_cycle(depth, **self._cycle)
+        if schedule.depth > depth:
+            raise ValueError(
+                f"The schedule goes down to level {schedule.depth}, but the "
+                f"model's `depth` is {depth}."
+            )
+        levels = {visit.level for visit in schedule.start + schedule.cycle}
+        if self.coarsen_data and EVERY_LEVEL in levels:
+            raise ValueError(
+                "Every level at once (EVERY_LEVEL) needs the fine gradient: data are "
+                "coarsened for one level. Received: coarsen_data=True"
+            )
+        if self.coarsen_data and schedule.batches_at(0) == 0:
+            raise ValueError(
+                "On coarsened data a cycle must train level 0 too, which the loss in "
+                f"the logs is of. Received: cycle={schedule.cycle}"
+            )
+        return schedule
+
+    @property
+    def _session(self) -> Session:
+        session = getattr(self.model, "session", None)
+        if not isinstance(session, Session):
+            raise TypeError(
+                "CycleSchedule needs a MultilevelModel, which "
+                "`msann_keras.multilevel(model, ...)` makes. "
+                f"Received: {type(self.model).__name__}"
+            )
+        return session
+
+    def on_train_begin(self, logs=None):
+        """Refuse a model that is not multilevel."""
+        self.schedule = self._session.schedule
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Find the model's place in the schedule."""
+        self._session.place(self.resume)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Log level, cost and seconds."""
+        self._log(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Log level, cost and seconds."""
+        self._log(logs)
+
+    def _log(self, logs):
+        if logs is not None:
+            logs.update(self._session.walked())

@@ -1,0 +1,108 @@
+"""Evaluations between compiled calls, outside the clock of training."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import keras
+
+from msann import checks
+
+
+class Evaluate(keras.callbacks.Callback):
+    """Evaluate between compiled calls, every so much training; outside its clock.
+
+    It comes after `CycleSchedule`, whose `cost` and `seconds` it goes by: `seconds`
+    count training alone. With coarsened data a call is a whole cycle, so that the model
+    is always evaluated at the same point of the cycle, after smoothing at level 0.
+
+    Args:
+        function: Called with the model; what it returns is kept.
+        cost: Least C(t) between two evaluations.
+        seconds: Least seconds of training between two evaluations.
+
+    Attributes:
+        history: A list of `Evaluation`, the untrained model first.
+        seconds: What the evaluations themselves took, apart from training.
+
+    Raises:
+        ValueError: `function` cannot be called; not exactly one of `cost` and
+            `seconds`, or not positive. In `fit`: no `CycleSchedule` comes before it.
+
+    Example:
+
+    >>> Evaluate(lambda model: model.count_params(), cost=1000).history
+    []
+    """
+
+    def __init__(self, function, *, cost=None, seconds=None):
+        super().__init__()
+        if not callable(function):
+            raise ValueError(
+                f"`function` must be callable. Received: function={function!r}"
+            )
+        if (cost is None) == (seconds is None):
+            raise ValueError(
+                "Give one of `cost` and `seconds`, a positive number. "
+                f"Received: cost={cost!r}, seconds={seconds!r}"
+            )
+        self.measure, every = ("seconds", seconds) if cost is None else ("cost", cost)
+        self.every = checks.number(self.measure, every, above=0)
+        self.function = function
+        self.history: list[Evaluation] = []
+        self.seconds = 0.0
+
+    def on_train_begin(self, logs=None):
+        """Begin a new history."""
+        if not hasattr(self.model, "progress"):
+            raise TypeError(
+                "`Evaluate` needs a MultilevelModel, which a CycleSchedule trains. "
+                f"Received: {type(self.model).__name__}"
+            )
+        self.history, self.seconds = [], 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Evaluate the model as training finds it."""
+        # Not when training begins, when the schedule has not found its place yet.
+        if not self.history:
+            self._evaluate({"cost": self.model.cost, "seconds": 0.0})
+            self.model.reset_metrics()  # also those that were built just now
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Evaluate if it is time."""
+        if self.measure not in logs:
+            raise ValueError(
+                "`Evaluate` must come after a `CycleSchedule` in `callbacks`, which "
+                f"logs {self.measure!r}. Received: logs of {sorted(logs)}"
+            )
+        if logs[self.measure] - getattr(self.history[-1], self.measure) >= self.every:
+            self._evaluate(logs)
+
+    def _evaluate(self, logs):
+        began = time.perf_counter()
+        # `model.evaluate` would begin the metrics of the running epoch anew.
+        metrics = [v for x in self.model.metrics for v in x.variables]
+        before = [keras.ops.convert_to_numpy(v).copy() for v in metrics]
+        result = self.function(self.model)
+        for variable, value in zip(metrics, before, strict=True):
+            variable.assign(value)
+        self.seconds += time.perf_counter() - began
+        examples = self.model.progress.examples
+        self.history.append(Evaluation(logs["cost"], examples, logs["seconds"], result))
+
+
+class Evaluation(NamedTuple):
+    """What `Evaluate` notes.
+
+    Attributes:
+        cost: C(t).
+        examples: Gradients computed, one an example.
+        seconds: Of training.
+        result: What the function returned.
+    """
+
+    cost: float
+    examples: int
+    seconds: float
+    result: Any

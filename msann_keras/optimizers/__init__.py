@@ -1,0 +1,6 @@
+"""One optimizer for each level, and the one that the paper's results need."""
+
+from msann_keras.optimizers.multilevel import MultilevelOptimizer, Progress
+from msann_keras.optimizers.tf1_rmsprop import TF1RMSprop
+
+__all__ = ["MultilevelOptimizer", "Progress", "TF1RMSprop"]

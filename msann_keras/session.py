@@ -1,0 +1,114 @@
+"""One `fit`: where its schedule stands, what trains, and what it has taken."""
+
+from __future__ import annotations
+
+import time
+from itertools import accumulate
+from operator import mul
+from typing import Any, Protocol
+
+import keras
+
+from msann.schedules import Schedule, State, Visit
+from msann_keras.optimizers.multilevel import Progress, unwrapped
+
+
+class Engine(Protocol):
+    """What trains; `msann_keras.engines` says what the members mean."""
+
+    whole_cycles: bool
+
+    def due(self, iterator) -> int:
+        """How many batches or cycles the next call makes."""
+
+    def run(self, visits: tuple[Visit, ...], iterator) -> dict | None:
+        """Make visits; the logs of the last batch."""
+
+
+class Session:
+    """The state of one `fit` with a `CycleSchedule`, which begins and reads it.
+
+    `MultilevelModel.fit` holds it while it runs; `train` is the model's training step.
+
+    Args:
+        model: That is fitted.
+        schedule: What is walked.
+        engine: What trains.
+        seconds: That were spent before the first step, in averaging data.
+
+    Attributes:
+        progress: Batches and examples since the schedule began, at the last call.
+        level: That the last batch trained; `None` before the first.
+        seconds: Spent in averaging data and in training steps so far.
+        logs: Of the last call.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        schedule: Schedule,
+        engine: Engine,
+        seconds: float = 0.0,
+    ):
+        self.model, self.schedule, self.engine = model, schedule, engine
+        self.seconds = seconds
+        self.progress: Progress | None = None
+        self.level: int | None = None
+        self.logs: dict[str, Any] = {}
+        self._shares = model.hierarchy.shares
+
+    def place(self, resume: bool) -> None:
+        """Find the place in the schedule: where the model stands, or the beginning.
+
+        It happens once, when the first epoch begins: when training begins it would be
+        too early for `BackupAndRestore`, which may come later among the callbacks.
+        """
+        if self.progress is not None:
+            return
+        optimizer = unwrapped(self.model.optimizer)
+        if not resume:
+            optimizer.reset_progress()
+        self.progress = optimizer.progress
+
+    def next(self, count: int) -> tuple[Visit, ...]:
+        """The visits of a call that makes so many batches or cycles."""
+        state = State(
+            self.progress.position,
+            count,
+            self.engine.whole_cycles,
+            self.logs,
+            self.seconds,
+        )
+        return self.schedule.next(state)
+
+    def train(self, iterator) -> dict:
+        """Make the next visits; the logs of the last batch.
+
+        Raises:
+            StopIteration: The data have ended.
+        """
+        count = self.engine.due(iterator)
+        visits = self.next(count) if count else ()
+        began = time.perf_counter()
+        logs = self.engine.run(visits, iterator) if visits else None
+        if logs is None:
+            raise StopIteration
+        self.seconds += time.perf_counter() - began
+        before, self.progress = self.progress, unwrapped(self.model.optimizer).progress
+        self.level = _level_after(visits, self.progress.position - before.position)
+        self.logs = logs
+        return logs
+
+    def walked(self) -> dict[str, float]:
+        """Level, C(t) (section 4.1) and seconds, for the logs."""
+        if self.level is None:
+            return {}
+        cost = sum(map(mul, self._shares, self.progress.level_examples))
+        return {"level": self.level, "cost": cost, "seconds": self.seconds}
+
+
+def _level_after(visits, batches: int) -> int:
+    """The level of the last of so many batches of visits."""
+    ends = accumulate(visit.steps for visit in visits)
+    pairs = zip(visits, ends, strict=True)
+    return next((visit.level for visit, end in pairs if end >= batches), None)

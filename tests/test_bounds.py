@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_graphs import random_graph
+from random_graphs import random_graph
 
-from msann.graphs import box_product
-from msann.optimal.bounds import (
+from experiments.prolongation.bounds import (
     Factor,
     box_bound,
     box_distance,
     diffusion_distance,
 )
+from msann.graphs import box_product
 from msann.optimal.objective import Objective, polar
 from msann.optimal.search import optimal_prolongation
 

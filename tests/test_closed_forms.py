@@ -272,11 +272,30 @@ def test_decimation_takes_the_first_node_of_a_cell():
     assert columns.tolist() == [0, 1, 2]
 
 
+def test_numpys_integers_are_sizes():
+    two, four = np.int64(2), np.uint8(4)
+    for name, periodic in ALL:
+        P = closed_form(name, two, four, periodic=np.bool_(periodic))
+        close(dense(P), dense(closed_form(name, 2, 4, periodic=periodic)))
+        assert {type(n) for n in P.shape} == {int}
+    assert closed_form("hat", np.array([2, 3]), np.array([4, 3])).shape == (12, 6)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: box(0, 4), "`coarse` must be a positive integer.*coarse=0"),
-        (lambda: hat(2, 4.0), r"`fine` must be a positive integer.*fine=4\.0"),
+        (lambda: box(0, 4), "`coarse` must be an integer in 1 .*coarse=0"),
+        (lambda: hat(2, 4.0), r"`fine` must be an integer in 1 .*fine=4\.0"),
+        (lambda: hat(2, 4, periodic="no"), "`periodic` must be True or False.*'no'"),
+        (lambda: hat(2, 4, masses=[1, 2]), "`masses` must hold 4 positive.*2 numbers"),
+        (lambda: box(2, 4, masses=-np.ones(4)), "`masses` must hold 4 positive.*-1"),
+        (lambda: box(2, 4, masses="1234"), "`masses` must be an array of 1 axis"),
+        (lambda: decimation(1, 10**9), "`fine` must be an integer in 1 .. 2,097,152"),
+        (lambda: hat(10**4, 10**4), "at most 8,388,608 entries.*100,000,000"),
+        (lambda: closed_form([], 2, 4), r"`name` must be one of.*name=\[\]"),
+        (lambda: closed_form("box", (), ()), "as many axes, at least one"),
+        (lambda: closed_form("box", (2, 2.0), (4, 4)), r"`coarse\[1\]` must be"),
+        (lambda: closed_form("box", "22", (4, 4)), "`coarse` must be a sequence"),
         (lambda: band(True, 4), "`coarse` must be .*coarse=True"),
         (lambda: hat(5, 4), "`fine` must be at least `coarse`.*coarse=5, fine=4"),
         (lambda: cover(4, 6), "`cover` needs .* divides .*coarse=4, fine=6"),

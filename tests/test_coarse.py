@@ -10,7 +10,8 @@ from test_method import floatx
 
 import msann_keras as ms
 from msann.topology import chain
-from msann_keras.coarse import averaging, coarsening
+from msann_keras.engines.coarsened.averages import averaging
+from msann_keras.engines.coarsened.network import coarsening
 
 RNG = np.random.default_rng(0)
 ACTIVATIONS = [

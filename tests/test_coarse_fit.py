@@ -7,8 +7,8 @@ import tensorflow as tf
 
 import msann_keras as ms
 from msann.schedules import Growing, gamma_cycle
-from msann_keras.coarse import coarsening
-from msann_keras.feeding import Arrays, Batches
+from msann_keras.engines.coarsened.data import Arrays, Batches
+from msann_keras.engines.coarsened.network import coarsening
 
 RNG = np.random.default_rng(21)
 X = RNG.random((40, 8)).astype("float32")
@@ -79,7 +79,7 @@ def test_the_model_is_left_as_it_was_found_also_by_an_exception():
     stop = keras.callbacks.LambdaCallback(on_train_batch_end=fail)
     with pytest.raises(RuntimeError, match="from a callback"):
         fit(model, callbacks=[stop])
-    assert (model.level, model.visits, model.steps_per_execution) == (-1, None, 4)
+    assert (model.level, model.session, model.steps_per_execution) == (-1, None, 4)
     assert model.optimizer.rate_factors == (1.0, 1.0, 1.0)
     fit(model)
 
@@ -262,7 +262,7 @@ def test_validation_data_and_batches_are_as_keras_has_them():
         model, trained, validated = model_of(), [], []
         note = keras.callbacks.LambdaCallback(
             on_train_begin=lambda logs, m=model, t=trained: t.append(
-                m._coarse_fit.source.samples
+                m.session.engine.source.samples
             ),
             on_test_batch_end=lambda batch, logs, v=validated: v.append(batch),
         )

@@ -11,10 +11,11 @@ from test_method import dense_chains, floatx
 
 import msann_keras as ms
 from msann.schedules import Growing, f_cycle, gamma_cycle
-from msann_keras import engine
-from msann_keras.engine import Cycles
-from msann_keras.feeding import Chunk
-from msann_keras.multilevel_optimizer import Progress
+from msann_keras.engines.coarsened import level as level_module
+from msann_keras.engines.coarsened import program
+from msann_keras.engines.coarsened.data import Chunk
+from msann_keras.engines.coarsened.program import Program
+from msann_keras.optimizers import Progress
 
 BATCH = 4
 EAGER = {"run_eagerly": True}
@@ -188,7 +189,7 @@ class Run:
         return [(kernel.numpy(), bias.numpy()) for kernel, bias in pairs]
 
     def chunk(self, cycles):
-        parts, dtype = cycles.coarsening, keras.config.floatx()
+        parts, dtype = cycles.parts, keras.config.floatx()
         levels = []
         for level in range(self.depth + 1):
             x = ms.coarse_data(self.x, parts.inputs[0], level)
@@ -197,7 +198,7 @@ class Run:
         return Chunk(levels, len(self.x))
 
     def cycles(self, consistency=0):
-        cycles = Cycles(self.model, consistency)
+        cycles = Program(self.model, consistency)
         cycles.begin()
         return cycles
 
@@ -223,7 +224,7 @@ def all_rows(rows, count, rng):
 
 @pytest.fixture
 def known_order(monkeypatch):
-    monkeypatch.setattr(engine, "_shuffled_rows", rows_in_turn)
+    monkeypatch.setattr(program, "_shuffled_rows", rows_in_turn)
 
 
 def assert_close(actual, expected, tolerance):
@@ -275,7 +276,7 @@ def test_slots_and_rates_are_each_levels_own(known_order, spaces, consistency):
 def test_compiled_and_packed_with_tau_as_restated(
     known_order, monkeypatch, jit_compile, packed
 ):
-    monkeypatch.setattr(engine, "PACKED_BELOW", {0: 0, 1: 20, 2: 40}[len(packed)])
+    monkeypatch.setattr(level_module, "PACKED_BELOW", {0: 0, 1: 20, 2: 40}[len(packed)])
     run = Run(SPACES["odd paths"], 2, Adam(0.05).keras(), jit_compile=jit_compile)
     visits = gamma_cycle(2, 2).cycle
     cycles, adams = run.cycles(1), [Adam(0.05) for _ in range(3)]
@@ -369,7 +370,7 @@ def test_regularisers_act_in_cycles(known_order, options, level):
     model, plain = regularised(1, **options), regularised(0, **options)
     (layer,), (other,) = model.multilevel_layers, plain.multilevel_layers
     other.set_weights([part.numpy() for part in layer.theta()])
-    cycles = Cycles(model)
+    cycles = Program(model)
     cycles.begin()
     part = ((tf.constant(x),), (tf.constant(y),), ())
     cycles.run([ms.Visit(level, 3)], Chunk([part] * 2, 12), BATCH, rng)
@@ -383,8 +384,8 @@ def test_regularisers_act_in_cycles(known_order, options, level):
 
 def test_with_tau_coarse_gradients_are_restricted_fine_ones(monkeypatch):
     """At a rate of zero every level stays at the restricted point."""
-    monkeypatch.setattr(engine, "PACKED_BELOW", 0)
-    monkeypatch.setattr(engine, "_shuffled_rows", all_rows)
+    monkeypatch.setattr(level_module, "PACKED_BELOW", 0)
+    monkeypatch.setattr(program, "_shuffled_rows", all_rows)
     with floatx("float64"):
         run = Run(SPACES["odd paths"], 2, keras.optimizers.SGD(0.0))
         cycles, found = run.cycles(consistency=3), {}
@@ -401,7 +402,7 @@ def test_with_tau_coarse_gradients_are_restricted_fine_ones(monkeypatch):
         cycles.run(gamma_cycle(2).cycle, chunk, BATCH, np.random.default_rng(0))
         expected = cycles.levels[0].gradient(chunk.levels[0])
     for level in (1, 2):
-        expected = cycles.coarsening.restricted(expected, level - 1)
+        expected = cycles.parts.restricted(expected, level - 1)
         assert_close(found[level], expected, 1e-13)
         apart = np.abs(found[-level][0] - expected[0]).max()
         assert apart > 1e-3
@@ -410,7 +411,7 @@ def test_with_tau_coarse_gradients_are_restricted_fine_ones(monkeypatch):
 @pytest.mark.parametrize(("consistency", "stays"), [(1, True), (0, False)])
 def test_a_stationary_point_stays_only_with_tau(monkeypatch, consistency, stays):
     """Full batches; the fine loss and its gradient are zero."""
-    monkeypatch.setattr(engine, "_shuffled_rows", all_rows)
+    monkeypatch.setattr(program, "_shuffled_rows", all_rows)
     with floatx("float64"):
         run = Run(SPACES["paths"], 2, keras.optimizers.SGD(0.5))
         run.y = run.model(run.x).numpy()
@@ -447,7 +448,7 @@ def test_a_long_call_is_compiled_before_it_is_run():
 
 
 def test_progress_and_steps_by_hand(monkeypatch):
-    monkeypatch.setattr(engine, "PACKED_BELOW", 0)
+    monkeypatch.setattr(level_module, "PACKED_BELOW", 0)
     run = Run(SPACES["paths"], 2, "sgd")
     cycles = run.cycles(consistency=3)
     visits = gamma_cycle(2, 2).cycle  # 0 12121 0 12121 0
@@ -460,7 +461,7 @@ def test_progress_and_steps_by_hand(monkeypatch):
 
 @pytest.mark.parametrize("count", [7, 20, 3, 0])
 def test_every_row_is_drawn_as_often_as_any_other(count):
-    order = engine._shuffled_rows(7, count, np.random.default_rng(0))
+    order = program._shuffled_rows(7, count, np.random.default_rng(0))
     assert len(order) == count
     seen = np.bincount(order, minlength=7)
     assert seen.max() - seen.min() <= 1
@@ -479,7 +480,7 @@ def test_logs_are_those_of_level_0(known_order):
 
 @pytest.mark.parametrize("packed_below", [0, 1000])
 def test_after_a_divergence_all_is_finite_and_goes_on(monkeypatch, packed_below):
-    monkeypatch.setattr(engine, "PACKED_BELOW", packed_below)
+    monkeypatch.setattr(level_module, "PACKED_BELOW", packed_below)
     run = Run(SPACES["paths"], 2, Adam(0.01).keras())
     cycles, visits = run.cycles(), gamma_cycle(2).cycle
     run.run(cycles, visits)
@@ -549,4 +550,4 @@ REFUSED = {
 @pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED)
 def test_models_that_cycles_cannot_train_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
-        Cycles(make())
+        Program(make())

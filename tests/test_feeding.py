@@ -9,9 +9,9 @@ import tensorflow as tf
 from test_coarse import averages
 
 import msann_keras as ms
-from msann_keras import feeding
-from msann_keras.coarse import coarsening
-from msann_keras.feeding import Arrays, Batches
+from msann_keras.engines.coarsened import data as feeding
+from msann_keras.engines.coarsened.data import Arrays, Batches
+from msann_keras.engines.coarsened.network import coarsening
 
 SAMPLES = 20
 #: The first column tells the samples apart.

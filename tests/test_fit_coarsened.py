@@ -7,8 +7,8 @@ from test_callbacks import Interrupt
 
 import msann_keras as ms
 from msann import schedules
-from msann_keras import engine
-from msann_keras.coarse_fit import CoarseFit
+from msann_keras.engines.coarsened import program as program_module
+from msann_keras.engines.coarsened.engine import prepared
 
 EAGER = {"run_eagerly": True}
 GRAPH = {"run_eagerly": False, "jit_compile": False}
@@ -147,19 +147,21 @@ def test_compiled_once_for_all_schedules_and_fits():
     assert seconds > 0
     for schedule in (coarsened(2, 3), coarsened(schedule=schedules.f_cycle(2))):
         fit(model, schedule=schedule, epochs=2)
-    assert model._cycles[0]._program.experimental_get_tracing_count() == 1
+    assert model.program()._program.experimental_get_tracing_count() == 1
     assert model.compile_seconds == seconds
 
 
 def test_compiling_is_not_part_of_seconds(monkeypatch):
-    now, program = [0.0], engine.Cycles._cycles
-    monkeypatch.setattr("msann_keras.engine.time.perf_counter", lambda: now[0])
+    now, program = [0.0], program_module.Program._cycles
+    monkeypatch.setattr(
+        "msann_keras.engines.coarsened.program.time.perf_counter", lambda: now[0]
+    )
 
     def slow(self, plan, *args):
         now[0] += 1 if plan[0, 0] >= 0 else 100  # no visits: it is only compiled
         return program(self, plan, *args)
 
-    monkeypatch.setattr(engine.Cycles, "_cycles", slow)
+    monkeypatch.setattr(program_module.Program, "_cycles", slow)
     model = compiled()
     assert fit(model, steps_per_epoch=3)["seconds"] == [3]
     assert model.compile_seconds == 100
@@ -186,7 +188,7 @@ def test_scheduled_rates_reach_every_level_with_its_factor():
     model, seen = compiled(keras.optimizers.SGD(1.0)), []
 
     def note(epoch, logs):
-        levels = model._cycles[0].levels
+        levels = model.program().levels
         seen.append([float(x.optimizer.learning_rate) for x in levels])
 
     callbacks = [
@@ -290,7 +292,7 @@ def test_leaves_the_model_as_it_was(error):
         with pytest.raises(type(error)):
             interrupt = Interrupt(error, batch=6)  # the seventh cycle ends a call
             fit(model, y=y, callbacks=[interrupt], steps_per_epoch=9)
-    assert (model.level, model.visits) == (1, None)
+    assert (model.level, model.session) == (1, None)
     assert model.optimizer.rate_factors == (1, 3, 4)
     assert model.steps_per_execution == 7
     before = model.get_weights()
@@ -409,7 +411,9 @@ def test_what_concerns_the_training_data_is_taken_out_of_the_options():
     model = compiled()
     model.make_train_function()
     options = {"x": X, "y": Y, "batch_size": 4, "epochs": 3, "validation_split": 0.5}
-    run = CoarseFit(engine.Cycles(model), schedules.gamma_cycle(2), options)
-    assert options["steps_per_epoch"] == round(12 / run.cost(run.schedule.cycle))
-    assert_equal(options["validation_data"], [X[12:], Y[12:]])
-    assert {"y", "batch_size", "validation_split"}.isdisjoint(options)
+    before, schedule = dict(options), schedules.gamma_cycle(2)
+    engine, rest = prepared(model.program(), schedule, options)
+    assert len(rest["x"]) == round(12 / engine.cost(schedule.cycle))
+    assert_equal(rest["validation_data"], [X[12:], Y[12:]])
+    assert {"y", "batch_size", "validation_split"}.isdisjoint(rest)
+    assert options == before

@@ -269,7 +269,22 @@ def test_a_graph_is_for_the_spaces_of_its_size():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"prolongation": "band"}, "'aggregation' or 'optimal'.*'band'"),
+        ({"prolongation": "band"}, "'aggregation', 'optimal'.*'band'"),
+        ({"prolongation": []}, r"'aggregation', 'optimal'.*\[\]"),
+        ({"s": np.nan}, "`s` must be a finite number in 0 .. 1.*nan"),
+        ({"s": "1"}, "`s` must be a finite number in 0 .. 1.*'1'"),
+        ({"cache": 3}, "`cache` must be a folder or None.*3"),
+        ({"prolongation": "optimal", "lineage": []}, r"`lineage` must be .*=\[\]"),
+        ({"prolongation": "optimal", "lineage": 3}, "`lineage` must be a sequence"),
+        ({"prolongation": "optimal", "lineage": "ab"}, "`lineage` must be a sequence"),
+        (
+            {"prolongation": "optimal", "lineage": nx.path_graph(4)},
+            "`lineage` must be a sequence of one graph or more",
+        ),
+        (
+            {"prolongation": "optimal", "lineage": [nx.empty_graph(2)]},
+            r"`lineage\[0\]` must be connected",
+        ),
         ({"lineage": [nx.path_graph(4)]}, "`lineage` needs prolongation='optimal'"),
         (
             {"prolongation": "optimal", "lineage": [nx.path_graph(8)]},
@@ -280,6 +295,17 @@ def test_a_graph_is_for_the_spaces_of_its_size():
 def test_refuses_options(options, message):
     with pytest.raises(ValueError, match=message):
         ms.graph(nx.path_graph(8), **options)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"size": 3}, {"size": None}, {"edges": []}, {"edges": [[[0, 1]]]}, {"edges": 3},
+     {"operators": []}, {"edges": [["ab"], []]}],
+)  # fmt: skip
+def test_refuses_a_config_that_does_not_fit(fields):
+    config = ms.graph(nx.path_graph(2)).get_config() | fields
+    with pytest.raises(ValueError, match="GraphTopology|`(size|edges)` must be"):
+        Topology.from_config(config)
 
 
 def test_refuses_a_dense_matrix_that_is_too_large():

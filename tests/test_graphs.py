@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matrices import spectrum
+from random_graphs import random_graph
 from scipy import sparse
 
 from msann import graphs
-from msann.graphs import Distances, adjacency, grid_graph, lattice
+from msann.graphs import Distances, adjacency, grid_graph
 
 close = np.testing.assert_allclose
 
 
-def random_graph(n, seed):
-    """Connected: a random tree and some edges more."""
-    graph = nx.random_labeled_tree(n, seed=seed)
-    extra = nx.gnp_random_graph(n, 0.3, seed=seed)
-    return nx.compose(graph, extra)
+def lattice(graph):
+    """Shape and whether periodic, of what is seen to be a lattice."""
+    return Distances(graph).lattice
 
 
 # ----------------------------------------------------------------------- closed forms
@@ -28,11 +28,11 @@ def random_graph(n, seed):
 @pytest.mark.parametrize("n", [2, 3, 8, 13])
 def test_spectra_of_paths_and_cycles(n):
     k = np.arange(n)
-    close(graphs.spectrum(nx.path_graph(n)), np.sort(2 * np.cos(np.pi * k / n) - 2),
+    close(spectrum(nx.path_graph(n)), np.sort(2 * np.cos(np.pi * k / n) - 2),
           atol=1e-12)  # fmt: skip
     if n > 2:  # a ring of two is a single edge
         expected = np.sort(2 * np.cos(2 * np.pi * k / n) - 2)
-        close(graphs.spectrum(nx.cycle_graph(n)), expected, atol=1e-12)
+        close(spectrum(nx.cycle_graph(n)), expected, atol=1e-12)
 
 
 @given(st.integers(2, 9), st.integers(0, 99))
@@ -49,28 +49,8 @@ def test_a_ring_of_two_is_one_edge():
     close(grid_graph(2, periodic=True).toarray(), [[0, 1], [1, 0]])
 
 
-def test_the_first_graph_of_a_lineage_is_a_loop():
-    for name in graphs.LINEAGES:
-        first = graphs.lineage(name, 0)
-        close(first.toarray(), [[1]])
-        close(graphs.laplacian(first).toarray(), [[0]])
-
-
-def test_sizes_and_edges_of_lineages_at_level_3():
-    found = {}
-    for name in graphs.LINEAGES:
-        A = graphs.lineage(name, 3)
-        found[name] = A.shape[0], int(A.sum() / 2)
-    assert found == {
-        "path": (8, 7),
-        "cycle": (8, 8),
-        "grid": (64, 2 * 8 * 7),
-        "torus": (64, 2 * 64),
-        "complete": (8, 28),
-        "star": (8, 7),
-        "hypercube": (8, 12),
-        "tree": (15, 14),
-    }
+def test_a_single_vertex_may_have_a_loop():
+    close(graphs.laplacian(np.ones((1, 1))).toarray(), [[0]])
 
 
 # -------------------------------------------------------------------------- products
@@ -84,8 +64,9 @@ def test_products_are_networkxs(n, m, seed):
     close(graphs.box_product(G, H).toarray(), box)
     cross = nx.to_numpy_array(nx.tensor_product(G, H), nodelist=order)
     close(graphs.cross_product(G, H).toarray(), cross)
-    L = graphs.kronecker_sum(graphs.laplacian(G), graphs.laplacian(H))
-    close(graphs.laplacian(graphs.box_product(G, H)).toarray(), L.toarray())
+    L1, L2 = (graphs.laplacian(graph).toarray() for graph in (G, H))
+    L = np.kron(L1, np.eye(m)) + np.kron(np.eye(n), L2)
+    close(graphs.laplacian(graphs.box_product(G, H)).toarray(), L)
 
 
 # ------------------------------------------------------------------------- distances
@@ -127,7 +108,8 @@ def test_hubs_are_no_lattices_at_once(hub):
     star[:, [hub]] = 1
     star[hub, hub] = 0
     began = time.perf_counter()
-    assert lattice(star) is None
+    with pytest.raises(ValueError, match="dense"):  # no lattice, so a matrix is needed
+        Distances(star)
     assert lattice(nx.complete_graph(300)) is None
     assert time.perf_counter() - began < 5
 
@@ -146,11 +128,22 @@ REFUSALS = {
     "disconnected": (np.zeros((2, 2)), "connected. Received: 2 nodes in 2 components"),
     "directed": (nx.DiGraph([(0, 1)]), "`graph` must be undirected"),
     "not symmetric": ([[0, 1], [2, 0]], "must be symmetric.*off by 1"),
-    "negative": ([[0, -1], [-1, 0]], "non-negative weights. Received: -1"),
-    "NaN": ([[0, np.nan], [np.nan, 0]], "NaN or infinite"),
+    "negative": ([[0, -1], [-1, 0]], "non-negative weights.*Received: -1"),
+    "NaN": (
+        [[0, np.nan], [np.nan, 0]],
+        "`graph` must hold finite numbers. Received: 2 entries",
+    ),
     "loop": ([[1, 1], [1, 0]], r"no self-loops.*nodes \[0\]"),
     "not square": (np.ones((2, 3)), r"square matrix. Received: shape \(2, 3\)"),
     "empty": (nx.Graph(), "must have a node"),
+    "no rows": ([], r"square matrix. Received: shape \(0,\)"),
+    "one axis": (np.ones(3), r"square matrix. Received: shape \(3,\)"),
+    "strings": (["ab", "cd"], "`graph` must be an array of real numbers.*'ab'"),
+    "ragged": ([[0, 1], [1]], "`graph` must be an array of real numbers"),
+    "complex": (np.array([[0, 1j], [-1j, 0]]), "array of real numbers"),
+    "sparse complex": (sparse.eye_array(2, dtype=complex), "real numbers.*complex128"),
+    "huge": ([[0, 1e300], [1e300, 0]], r"at most 1e\+60. Received: 1e\+300 to 1e\+300"),
+    "named weights": (nx.Graph([(0, 1, {"weight": "a"})]), "numbers as edge weights"),
 }
 
 
@@ -164,12 +157,43 @@ def test_refuses(name):
 def test_refuses_other_things_by_type():
     with pytest.raises(TypeError, match="networkx graph or a matrix. Received: str"):
         adjacency("path")
-    with pytest.raises(ValueError, match="one of.*'path'.*name='wheel'"):
-        graphs.lineage("wheel", 2)
-    with pytest.raises(ValueError, match="level=-1"):
-        graphs.lineage("path", -1)
-    with pytest.raises(ValueError, match=r"positive integers. Received: shape=\(0,\)"):
-        grid_graph(0)
+
+
+@pytest.mark.parametrize("side", [0, -1, 2.0, True, "3", None, np.nan])
+def test_refuses_sides(side):
+    with pytest.raises(ValueError, match=r"`shape\[1\]` must be an integer >= 1"):
+        grid_graph(2, side)
+
+
+def test_refuses_what_makes_no_product():
+    with pytest.raises(ValueError, match="`shape` must be the number of nodes along"):
+        grid_graph()
+    with pytest.raises(ValueError, match="`graphs` must be at least one graph"):
+        graphs.box_product()
+    with pytest.raises(TypeError, match=r"`graphs\[1\]` must be a networkx graph"):
+        graphs.box_product(nx.path_graph(2), 3)
+    with pytest.raises(ValueError, match="`periodic` must be True or False"):
+        grid_graph(3, periodic="no")
+
+
+def test_absurd_products_are_refused_at_once():
+    began = time.perf_counter()
+    path = nx.path_graph(10**4)
+    for make in (
+        lambda: grid_graph(10**6, 10**6),
+        lambda: grid_graph(10**30),
+        lambda: grid_graph(*[2] * 64),
+        lambda: graphs.box_product(path, path),
+        lambda: graphs.cross_product(path, path),
+    ):
+        with pytest.raises(ValueError, match="at most 33,554,432 nodes and edges"):
+            make()
+    assert time.perf_counter() - began < 5
+    assert grid_graph(*[1] * 100).shape == (1, 1)
+
+
+def test_numpys_integers_are_sides():
+    assert (grid_graph(np.int64(2), np.uint8(3)) != grid_graph(2, 3)).nnz == 0
 
 
 def test_refuses_dense_matrices_that_are_too_large():

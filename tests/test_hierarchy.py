@@ -114,6 +114,42 @@ def test_refuses_no_layers():
         Hierarchy([])
 
 
+PATH = chain(ms.path(4), 1)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1], r"`weights\[0\]` must be a `Weight`. Received: weights\[0\]=1"),
+        (3, "`weights` must be a sequence of `Weight`s"),
+        (None, "`weights` must be a sequence of `Weight`s"),
+        ("ab", "`weights` must be a sequence of `Weight`s"),
+        ([Weight("a", PATH, 3)], r"`weights\[0\].output` must be a `Chain`"),
+        ([Weight("a", PATH, PATH, "no")], r"`weights\[0\].use_bias` must be True or"),
+    ],
+)
+def test_refuses_what_are_no_weights(weights, message):
+    with pytest.raises(ValueError, match=message):
+        Hierarchy(weights)
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, True, np.nan, None])
+def test_refuses_other_parameters(count):
+    with pytest.raises(ValueError, match="`other_parameters` must be an integer >= 0"):
+        Hierarchy([Weight("a", PATH, PATH)], count)
+
+
+def test_refuses_levels_and_schedules():
+    hierarchy = Hierarchy([Weight("a", PATH, PATH)], np.int64(2))
+    assert type(hierarchy.parameters[0]) is int
+    for level in (-1, 2, 0.0, True, None):
+        with pytest.raises(ValueError, match=r"`level` must be an integer in 0 \.\. 1"):
+            hierarchy.sizes(level)
+    for schedule in (None, "V", [(0, 1)]):
+        with pytest.raises(ValueError, match="`schedule` must be a `Schedule`"):
+            hierarchy.cycle_complexity(schedule)
+
+
 def test_refuses_two_depths():
     weight = Weight("odd", chain(ms.path(8), 1), chain(ms.path(8), 2))
     with pytest.raises(ValueError, match=r"one depth for all.*\[1, 2\].*\['odd'\]"):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 import msann_keras as ms
+from msann_keras.focus import training
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
 
@@ -109,7 +110,7 @@ def test_saved_layer_predicts_the_same(config, tmp_path):
 def test_mixed_precision(dtype, level):
     layer, full = built(4, 1, dtype=f"mixed_{dtype}"), built(4, 1)
     full.set_weights(layer.get_weights())
-    with layer.training_at(level), tf.GradientTape() as tape:
+    with training(level, [layer]), tf.GradientTape() as tape:
         output = layer(X)
     assert output.dtype == dtype
     np.testing.assert_allclose(ops.cast(output, "float32"), full(X), atol=0.1)
@@ -128,7 +129,7 @@ def test_integers_are_read_as_numbers():
     whole = np.arange(12).reshape(2, 6)
     expected = layer(whole.astype("float32"))
     for level in (ms.EVERY_LEVEL, 0, 1):
-        with layer.training_at(level), tf.GradientTape() as tape:
+        with training(level, [layer]), tf.GradientTape() as tape:
             output = layer(whole)
         np.testing.assert_allclose(output, expected, rtol=1e-5)
         kernel = layer.kernels[max(level, 0)]
@@ -175,7 +176,7 @@ def test_set_theta_changes_level_0_alone(depth, use_bias):
 def test_training_at_a_level_freezes_the_others():
     layer = built(4, depth=2)
     weights = [w.value for w in layer.trainable_weights]
-    with layer.training_at(1), tf.GradientTape() as tape:
+    with training(1, [layer]), tf.GradientTape() as tape:
         output = layer(X)
     trained = [g is not None for g in tape.gradient(output, weights)]
     names = [w.name for w in layer.trainable_weights]
@@ -199,13 +200,13 @@ def test_a_gradient_penalty_has_its_own_gradient(level):
         return outer.gradient(penalty, kernel)
 
     every = gradient()
-    with layer.training_at(level):
+    with training(level, [layer]):
         np.testing.assert_allclose(gradient(), every, rtol=1e-4, atol=1e-6)
 
 
 def test_training_at_ends_with_its_block():
     layer = built(4, depth=1)
-    with pytest.raises(KeyError), layer.training_at(1):
+    with pytest.raises(KeyError), training(1, [layer]):
         raise KeyError
     weights = [w.value for w in layer.trainable_weights]
     with tf.GradientTape() as tape:

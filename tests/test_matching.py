@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matrices import spectrum
 from munkres import Munkres
 from scipy.optimize import linear_sum_assignment
 
-from msann.graphs import grid_graph, spectrum
+from msann.graphs import grid_graph
 from msann.optimal.matching import minimal_matching
 
 
@@ -65,8 +66,11 @@ def test_known_matchings_of_graphs(coarse, fine, rows):
     [
         ([1.0, 2.0], [1.0], "no more values than `fine`. Received: 2 and 1"),
         ([2.0, 1.0], [1.0, 2.0], "`coarse` must be ascending. Received: 2 before 1"),
-        ([1.0], [1.0, np.nan], "`fine` must be.*finite"),
-        ([], [1.0], "`coarse` must be a non-empty"),
+        ([1.0], [1.0, np.nan], "`fine` must hold finite numbers"),
+        ("12", [1.0], "`coarse` must be an array of 1 axis of real numbers.*'12'"),
+        (1.0, [1.0], "`coarse` must be an array of 1 axis"),
+        ([1.0], [[1.0], [1.0, 2.0]], "`fine` must be an array of 1 axis"),
+        ([], [1.0], "`coarse` must hold at least one"),
     ],
 )
 def test_refusals(coarse, fine, message):

@@ -5,7 +5,7 @@ restricted, (c) steps are the correction form's, (d) a run is the script's. Dens
 matrices and NumPy's backpropagation come from `reference`.
 """
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 
@@ -21,6 +21,7 @@ from matrices import dense, orthonormal
 import msann_keras as ms
 from msann.prolongation.operators import Aggregation
 from msann.topology import chain
+from msann_keras.focus import training
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 
@@ -110,13 +111,9 @@ def weights_at(layers, level):
     return [w for x in layers for w in (x.kernels[level], *x.biases[level:][:1])]
 
 
-@contextmanager
 def training_at(layers, level, precomputed):
-    with ExitStack() as stack:
-        for layer in layers:
-            frozen = layer.theta(without=level) if precomputed else None
-            stack.enter_context(layer.training_at(level, frozen))
-        yield
+    frozen = [layer.theta(without=level) for layer in layers] if precomputed else None
+    return training(level, layers, frozen)
 
 
 def assert_close(actual, expected, tolerance):

@@ -1,6 +1,7 @@
 """Operators that users build, against dense matrices; composition; refusals.
 
-The suite that every family passes, on NumPy and on the backend, is test_families.
+The suite that every topology passes, on NumPy and on the backend, is in
+test_topology_operators.
 """
 
 import numpy as np
@@ -11,15 +12,13 @@ from hypothesis.extra.numpy import arrays
 from matrices import dense, orthonormal
 from reference import pair_matrix
 
+from msann.prolongation.composition import as_aggregation, compose, permuted
 from msann.prolongation.operators import (
     Aggregation,
     Identity,
     Kronecker,
     Matrix,
     Prolongation,
-    as_aggregation,
-    compose,
-    permuted,
 )
 
 close = np.testing.assert_allclose
@@ -216,10 +215,14 @@ def test_as_aggregation_keeps_the_matrix(P, Q):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([], r"non-empty one-dimensional integer array.*shape \(0,\)"),
-        ([[0, 1]], r"non-empty one-dimensional integer array.*shape \(1, 2\)"),
-        ([0.0, 1.0], "one-dimensional integer array.*dtype float64"),
-        ([True, False], "one-dimensional integer array.*dtype bool"),
+        ([], r"non-empty one-dimensional integer array.*labels=\[\]"),
+        ([[0, 1]], r"non-empty one-dimensional integer array.*\[\[0, 1\]\]"),
+        ([0.0, 1.0], "one-dimensional integer array.*0.0, 1.0"),
+        ([True, False], "one-dimensional integer array.*True, False"),
+        ([[0], [0, 1]], "`labels` must be a non-empty one-dimensional integer array"),
+        ("01", "`labels` must be a non-empty one-dimensional integer array"),
+        (None, "`labels` must be a non-empty one-dimensional integer array"),
+        ([0, 10**9], "every coarse node .* a fine node"),
         ([0, 2], r"every coarse node .* a fine node.*\[0, 2\]"),
         ([1, 1], r"every coarse node .* a fine node.*\[1, 1\]"),
         ([0, -1], r"every coarse node .* a fine node.*\[0, -1\]"),
@@ -235,7 +238,8 @@ def test_refuses_labels(labels, message):
     [
         ([1, 1, 1], "squares of `weights` must add up to one.*off by 1"),
         ([0.6, 0.8, 0.9], "squares of `weights` must add up to one.*off by 0.19"),
-        ([0.6, 0.8, np.nan], "squares of `weights` must add up to one.*nan"),
+        ([0.6, 0.8, np.nan], "`weights` must hold finite numbers. Received: 1 entries"),
+        (["a", "b", "c"], "`weights` must be an array of real numbers"),
         ([0.6, 0.8], r"one number for each fine node.*shape \(2,\) for 3"),
         ([[0.6], [0.8], [1]], r"one number for each fine node.*shape \(3, 1\) for 3"),
         (1, r"one number for each fine node.*shape \(\) for 3"),
@@ -254,6 +258,10 @@ def test_refuses_weights(weights, message):
         (np.ones((2, 2, 2)), r"must be a matrix.*shape \(2, 2, 2\)"),
         (np.ones((4, 0)), r"must be a matrix.*shape \(4, 0\)"),
         ([[np.nan], [np.inf], [1]], "finite numbers.*2 entries of NaN or infinity"),
+        ("no", "`matrix` must be an array of real numbers. Received: matrix='no'"),
+        (None, "`matrix` must be an array of real numbers"),
+        (1j * np.eye(2), "`matrix` must be an array of real numbers"),
+        ([[1], [0, 1]], "`matrix` must be an array of real numbers"),
         (np.ones((4, 2)), r"orthonormal columns.*\(4, 2\) that is off by 4"),
         (np.eye(3) * (1 + 1e-6), "orthonormal columns.*off by 2e-06"),
     ],
@@ -266,6 +274,46 @@ def test_refuses_matrix(matrix, message):
 def test_single_precision_is_orthonormal_enough():
     matrix = orthonormal(64, 32).astype("float32")
     close(Matrix(matrix).matrix(), matrix)
+
+
+@pytest.mark.parametrize("P", [Aggregation([0, 0, 1]), Matrix(np.eye(3, 2))], ids=str)
+@pytest.mark.parametrize(
+    ("x", "axis"),
+    [
+        ("no", -1), (None, 0), (1.0, -1), ([[1], [1, 2]], 0), (np.ones(5), 0),
+        (np.ones(3), 1), (np.ones(3), -2), (np.ones(3), 0.0), (np.ones(3), True),
+        (np.array(["a", "b", "c"]), 0),
+    ],
+)  # fmt: skip
+def test_refuses_what_it_cannot_apply_to(P, x, axis):
+    for apply in (P.restrict, P.prolong):
+        with pytest.raises(
+            ValueError, match="applies along|`x` must be|`axis` must be"
+        ):
+            apply(x, axis)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, True, None, np.nan])
+def test_refuses_an_identity(size):
+    with pytest.raises(ValueError, match="`size` must be an integer >= 1"):
+        Identity(size)
+
+
+def test_refuses_what_is_no_prolongation():
+    P = Aggregation([0, 0])
+    for make in (Kronecker, compose):
+        with pytest.raises(ValueError, match="at least one prolongation"):
+            make()
+        with pytest.raises(ValueError, match=r"\[1\]` must be a `Prolongation`.*'P'"):
+            make(P, "P")
+    with pytest.raises(ValueError, match="`P` must be a `Prolongation`"):
+        permuted(np.eye(2), [0, 1])
+
+
+@pytest.mark.parametrize("order", [[0], [0, 0], [0, 2], [0.0, 1.0], "01", None, []])
+def test_refuses_an_order(order):
+    with pytest.raises(ValueError, match="`order` must be"):
+        permuted(Aggregation([0, 0]), order)
 
 
 def test_refuses_neighbours_that_do_not_fit():

@@ -5,21 +5,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_graphs import random_graph
+from matrices import assert_orthonormal, riemannian_hessian
+from random_graphs import random_graph
 
 from msann import graphs
 from msann.optimal import curvature, starts
 from msann.optimal.curvature import least_eigenvalue
+from msann.optimal.descents import settled
 from msann.optimal.objective import Objective, polar, tangent
-from msann.optimal.search import _settled, optimal_prolongation
+from msann.optimal.search import optimal_prolongation
 from msann.optimal.spectral import SpectralForm
 from msann.optimal.trust_region import Minimum, minimise
 
 PATHS = nx.path_graph(4), nx.path_graph(8)
-
-
-def orthonormal(P):
-    np.testing.assert_allclose(P.T @ P, np.eye(P.shape[1]), atol=1e-12)
 
 
 # ---------------------------------------------------------------- one term is exact
@@ -32,7 +30,7 @@ def test_no_search_beats_the_assignment_and_one_reaches_it(seed, s):
     n1 = 2 + seed % 4
     pair = random_graph(n1, seed), random_graph(n1 + 1 + seed % 3, seed + 1)
     found = optimal_prolongation(*pair, s=s, alpha=0.7, beta=0.6)
-    orthonormal(found.P)
+    assert_orthonormal(found.P)
     assert found.certified
     E = Objective(*pair, s=s, alpha=0.7, beta=0.6)
     assert found.value == pytest.approx(E(found.P), rel=1e-12)
@@ -54,7 +52,7 @@ def test_tori_are_certified_at_every_s(shape, s):
     fine = tuple(2 * n for n in shape)
     pair = [graphs.grid_graph(*x, periodic=True) for x in (shape, fine)]
     found = optimal_prolongation(*pair, s=s)
-    orthonormal(found.P)
+    assert_orthonormal(found.P)
     assert found.certified
     assert found.gradient_norm < 1e-8 * max(found.value, 1)
     searched = optimal_prolongation(*pair, s=s, method="trust region")
@@ -63,7 +61,7 @@ def test_tori_are_certified_at_every_s(shape, s):
 
 def test_a_hypercube_commutes_too():
     found = optimal_prolongation(
-        graphs.lineage("hypercube", 2), graphs.lineage("hypercube", 3), s=0.5
+        graphs.grid_graph(2, 2), graphs.grid_graph(2, 2, 2), s=0.5
     )
     assert found.certified
 
@@ -77,7 +75,7 @@ def test_ends_at_a_minimum(seed, s):
     n1 = 2 + seed % 4
     pair = random_graph(n1, seed), random_graph(2 * n1, seed + 1)
     found = optimal_prolongation(*pair, s=s, seed=seed, method="trust region")
-    orthonormal(found.P)
+    assert_orthonormal(found.P)
     assert not found.certified
     E = Objective(*pair, s=s)
     scale = SpectralForm(E).scale
@@ -102,7 +100,7 @@ def test_the_pair_matrix_is_a_saddle_that_is_left():
     least, direction = least_eigenvalue(form, pairs)
     assert least < -1
     np.testing.assert_allclose(
-        E.riemannian_hessian(pairs)(direction), least * direction, atol=1e-8
+        riemannian_hessian(E, pairs)(direction), least * direction, atol=1e-8
     )
     found = optimal_prolongation(*PATHS, s=1, method="trust region", start=pairs)
     assert found.value == pytest.approx(62.474817, abs=1e-6)
@@ -154,7 +152,7 @@ def test_the_spectral_form_is_the_objective(seed, s):
     close(form.leave(form.gradient(Q)), E.gradient(P), atol=1e-12 * size)
     Z = tangent(P, Z)
     product = form.hessian(Q, form.gradient(Q))(form.enter(Z))
-    close(form.leave(product), E.riemannian_hessian(P)(Z), atol=1e-12 * size)
+    close(form.leave(product), riemannian_hessian(E, P)(Z), atol=1e-12 * size)
     # The diagonal is that of the Hessian, entry by entry.
     unit = np.zeros(E.shape)
     unit[seed % E.shape[0], 0] = 1
@@ -172,7 +170,7 @@ def test_time_is_kept():
         nx.path_graph(32), nx.path_graph(64), s=0.5, seconds=0.0
     )
     assert found.reason == "time"
-    orthonormal(found.P)
+    assert_orthonormal(found.P)
     assert np.isnan(found.least_hessian_eigenvalue)
 
 
@@ -196,7 +194,7 @@ def ends(*values):
     ],
 )
 def test_starts_end_when_minima_recur(values, enough):
-    assert _settled(ends(*values)) == enough
+    assert settled(ends(*values)) == enough
 
 
 def test_most_starts_is_kept():
@@ -211,16 +209,55 @@ def test_most_starts_is_kept():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "newton"}, "`method` must be.*'wen-yin'.*method='newton'"),
+        ({"method": "newton"}, "`method` must be.*'trust region'.*method='newton'"),
         ({"start": "best"}, "`start` must be.*'matching'.*start='best'"),
         ({"start": np.eye(3)}, r"shape \(8, 4\), fine by coarse.*\(3, 3\)"),
         ({"start": "interpolated"}, "needs `smaller`.*smaller=None"),
-        ({"method": "assignment"}, "exact for s = 0, s = 1.*s=0.5"),
+        ({"method": []}, r"`method` must be one of.*method=\[\]"),
+        ({"most_starts": -1}, "`most_starts` must be an integer >= 1.*=-1"),
+        ({"most_starts": np.nan}, "`most_starts` must be an integer >= 1.*=nan"),
+        ({"most_starts": 1.5}, "`most_starts` must be an integer >= 1.*=1.5"),
+        ({"seconds": -1}, "`seconds` must be a number >= 0.*seconds=-1"),
+        ({"seconds": np.nan}, "`seconds` must be a number >= 0.*seconds=nan"),
+        ({"seconds": "1"}, "`seconds` must be a number >= 0.*seconds='1'"),
+        ({"seed": -1}, "`seed` must be an integer >= 0.*seed=-1"),
+        ({"seed": 0.5}, "`seed` must be an integer >= 0.*seed=0.5"),
+        ({"start": np.zeros((8, 4))}, "`start` must have 4 independent.*rank 0"),
+        ({"start": np.ones((8, 4))}, "`start` must have 4 independent.*rank 1"),
+        ({"start": np.full((8, 4), np.nan)}, "`start` must hold finite numbers"),
+        ({"start": [[1], [1, 2]]}, "`start` must be an array of real numbers"),
+        ({"start": True}, r"`start` must have shape \(8, 4\)"),
+        ({"smaller": np.eye(4, 2)}, "`smaller` is for start='interpolated'"),
+        (
+            {"start": "interpolated", "smaller": np.ones((4, 2))},
+            "`smaller` must have orthonormal columns.*off by 4",
+        ),
+        (
+            {"start": "interpolated", "smaller": np.ones((3, 3))},
+            "`smaller` must have orthonormal columns|nodes of `smaller`",
+        ),
     ],
 )
-def test_refusals(options, message):
+@pytest.mark.parametrize("s", [0.5, 1])  # refused where a search is not needed, too
+def test_refusals(options, message, s):
     with pytest.raises(ValueError, match=message):
-        optimal_prolongation(*PATHS, s=0.5, **options)
+        optimal_prolongation(*PATHS, s=s, **options)
+
+
+def test_refuses_an_assignment_that_is_not_exact():
+    with pytest.raises(ValueError, match="exact for s = 0, s = 1.*s=0.5"):
+        optimal_prolongation(*PATHS, s=0.5, method="assignment")
+
+
+def test_numpys_numbers_are_as_good():
+    options = {"s": 0.5, "alpha": 1, "beta": 0.5, "most_starts": 2, "seed": 3}
+    found = optimal_prolongation(*PATHS, **options)
+    as_numpy = {
+        "s": np.float32(0.5), "alpha": np.int64(1), "beta": np.float64(0.5),
+        "most_starts": np.int8(2), "seed": np.uint16(3), "seconds": np.float64(np.inf),
+    }  # fmt: skip
+    again = optimal_prolongation(*PATHS, **as_numpy)
+    np.testing.assert_array_equal(found.P, again.P)
 
 
 def test_refuses_50_000_nodes_with_the_size_that_they_need():

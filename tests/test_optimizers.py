@@ -105,11 +105,11 @@ def test_clipping_and_weight_decay(options, gradient, expected):
 
 @pytest.mark.parametrize("rho", [-0.1, 1.0, float("nan")])
 def test_refuses_rho(rho):
-    with pytest.raises(ValueError, match=r"`rho` must be in \[0, 1\)"):
+    with pytest.raises(ValueError, match="`rho` must be a finite number >= 0 and < 1"):
         TF1RMSprop(rho=rho)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1e-10, float("nan")])
 def test_refuses_epsilon(epsilon):
-    with pytest.raises(ValueError, match="`epsilon` must be positive"):
+    with pytest.raises(ValueError, match="`epsilon` must be a finite number > 0"):
         TF1RMSprop(epsilon=epsilon)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.prolongation import __main__ as command
-from experiments.prolongation import figures, methods, report
+from experiments.prolongation import figures, methods, scans
 from experiments.prolongation.methods import curve
 from experiments.prolongation.nearest import nearest
 from experiments.prolongation.sheet import Panel, draw
@@ -61,7 +61,7 @@ def test_curves_are_drawn(tmp_path, monkeypatch):
 def test_the_joint_scan_is_lowest_elsewhere_than_in_the_paper():
     """alpha = 1 is best beside the paper's beta = 1/2, but both together are not."""
     head, _, *rows = (
-        x.split("|")[1:-1] for x in report.joint().splitlines() if x.startswith("|")
+        x.split("|")[1:-1] for x in scans.joint().splitlines() if x.startswith("|")
     )
     value = {
         (row[0].strip(), name.strip()): float(cell.strip(" *"))
@@ -77,21 +77,21 @@ def test_the_joint_scan_is_lowest_elsewhere_than_in_the_paper():
 
 
 def test_the_bound_of_section_5_holds():
-    table = report.products(pairs=40)
+    table = scans.products(pairs=40)
     assert "| violations of D <= sqrt(n2) D1 + sqrt(n1) D2 | 0 |" in table
     error = float(table.split("relative error | ")[1].split(" ")[0])
     assert error < 1e-12
 
 
 def test_the_corollary_can_be_far_off():
-    table = report.products(pairs=1)
+    table = scans.products(pairs=1)
     assert "optimum (certified) | 0 |" in table
     assert "the bound of Corollary 5.2 | 4.8989795 |" in table
     assert "bound of Theorem 5.1 | 5.6568542 |" in table
 
 
 def test_the_best_beta_is_the_squared_ratio():
-    row = next(x for x in report.scales().splitlines() if x.startswith("| path 16"))
+    row = next(x for x in scans.scales().splitlines() if x.startswith("| path 16"))
     _, _, half, quarter, best, there, alpha, _ = (x.strip() for x in row.split("|"))
     assert float(best) == pytest.approx(1 / 4, rel=0.2)
     assert float(there) <= float(quarter) < float(half) / 1000

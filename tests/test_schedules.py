@@ -1,7 +1,9 @@
 """Schedules: literal cycles, the formulas they obey, windows, refusals."""
 
+import time
 from itertools import chain, groupby, islice, pairwise
 
+import numpy as np
 import pytest
 import reference
 from hypothesis import given
@@ -9,7 +11,6 @@ from hypothesis import strategies as st
 
 from msann.schedules import (
     EVERY_LEVEL,
-    MAX_VISITS,
     Growing,
     Schedule,
     Visit,
@@ -238,85 +239,6 @@ def test_equal_visits_make_equal_schedules():
     assert hash(split) == hash(Schedule([(0, 4)], [(1, 2)]))
 
 
-# ---------------------------------------------------------------------- refusals
-
-
-@pytest.mark.parametrize("gamma", [0, -1, True, 1.0, "2", None])
-@pytest.mark.parametrize("make", [gamma_cycle, full_multigrid])
-def test_refuses_gamma(make, gamma):
-    with pytest.raises(ValueError, match=f"`gamma` must be.*gamma={gamma!r}"):
-        make(2, gamma)
-
-
-@pytest.mark.parametrize("make", [gamma_cycle, full_multigrid, f_cycle, sawtooth])
-@pytest.mark.parametrize("depth", [-1, True, 2.0, None])
-def test_refuses_depth(make, depth):
-    with pytest.raises(ValueError, match=f"`depth` must be.*depth={depth!r}"):
-        make(depth)
-
-
-@pytest.mark.parametrize("make", [gamma_cycle, full_multigrid, f_cycle, sawtooth])
-@pytest.mark.parametrize(
-    "k", [0, -1, True, 1.5, None, "111", [1, 2], [1, 2, 3, 4], [1, 0, 1], [1, True, 1]]
-)
-def test_refuses_smoothing_steps(make, k):
-    with pytest.raises(ValueError, match=r"`smoothing_steps` must .* 3 levels.*=") as e:
-        make(2, smoothing_steps=k)
-    assert str(e.value).endswith(f"smoothing_steps={k!r}")
-
-
-@pytest.mark.parametrize("cycles", [0, True, 1.5])
-def test_refuses_cycles(cycles):
-    with pytest.raises(ValueError, match=f"`cycles` must be .*cycles={cycles}"):
-        full_multigrid(2, cycles=cycles)
-
-
-@pytest.mark.parametrize("variant", ["Paper", "", None])
-def test_refuses_variant(variant):
-    with pytest.raises(ValueError, match=f"'paper' or 'script'.*variant={variant!r}"):
-        gamma_cycle(1, variant=variant)
-
-
-@pytest.mark.parametrize(("depth", "gamma"), [(1, 500_000), (19, 2), (20_000, 2)])
-def test_refuses_a_cycle_of_too_many_visits(depth, gamma):
-    with pytest.raises(ValueError, match=f"at most {MAX_VISITS:,} .*depth={depth}"):
-        gamma_cycle(depth, gamma)
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("gamma", [1, 2, 3, 7])
-@pytest.mark.parametrize("depth", range(5))
-def test_allows_exactly_as_many(variant, gamma, depth, monkeypatch):
-    visits = len(reference.paper_visits(gamma, 1, depth))
-    monkeypatch.setattr("msann.schedules.MAX_VISITS", visits)
-    assert len(gamma_cycle(depth, gamma, variant=variant).cycle) == visits
-    monkeypatch.setattr("msann.schedules.MAX_VISITS", visits - 1)
-    if depth:
-        with pytest.raises(ValueError, match=f"at most {visits - 1:,} visits"):
-            gamma_cycle(depth, gamma, variant=variant)
-
-
-@pytest.mark.parametrize("cycle", [[], [(0, 0)]])
-def test_refuses_an_empty_cycle(cycle):
-    with pytest.raises(ValueError, match=r"`cycle` must hold at least one batch"):
-        Schedule(cycle, start=[(0, 1)])
-
-
-@pytest.mark.parametrize(
-    "visit", [(-2, 1), (0, -1), (0.0, 1), (0, 1.5), (0, True), ("0", 1)]
-)
-@pytest.mark.parametrize("part", ["cycle", "start"])
-def test_refuses_a_visit(visit, part):
-    with pytest.raises(ValueError, match=r"A visit needs .*Visit\(level=") as error:
-        Schedule(**{"cycle": [(0, 1)], part: [visit]})
-    assert str(error.value).endswith(f"{Visit(*visit)} in {part}")
-
-
-def test_refuses_a_negative_position():
-    with pytest.raises(ValueError, match="`position` must be >= 0.*-1"):
-        plain().take(-1, 1)
-
-
 # ----------------------------------------------------- steps that grow, whole cycles
 
 
@@ -336,12 +258,6 @@ def test_nested_iteration_begins_with_steps_in_the_place_of_cycles():
     assert full_multigrid(0, start_steps=5).start == ()
 
 
-@pytest.mark.parametrize("start_steps", [0, [1, 2], -1])
-def test_refuses_other_start_steps(start_steps):
-    with pytest.raises(ValueError, match="must be an integer >= 1"):
-        full_multigrid(2, start_steps=start_steps)
-
-
 @pytest.mark.parametrize(
     "schedule", [gamma_cycle(2, 2), gamma_cycle(2, variant="script"), plain()]
 )
@@ -359,3 +275,36 @@ def test_batches_to_the_cycles_end_by_hand():
     schedule = Schedule(cycle=visits("0 1 0"), start=visits("1 0"))
     ends = [schedule.to_cycle_end(position) for position in range(9)]
     assert ends == [5, 4, 3, 2, 1, 3, 2, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("make", "visits"),
+    [
+        (lambda: gamma_cycle(10**5), 2 * 10**5 + 1),
+        (lambda: f_cycle(300), 300**2 + 3 * 300 + 1),
+        (lambda: sawtooth(10**5), 10**5 + 1),
+    ],
+)
+def test_large_cycles_take_no_longer_than_their_visits(make, visits):
+    began = time.perf_counter()
+    assert len(make().cycle) == visits
+    assert time.perf_counter() - began < 5
+
+
+def test_numpys_integers_are_as_good_and_leave_pythons():
+    depth, gamma = np.int64(2), np.int32(2)
+    steps = np.array([1, 2, 4])
+    made = [
+        (gamma_cycle(depth, gamma, steps), gamma_cycle(2, 2, [1, 2, 4])),
+        (f_cycle(depth, np.uint8(3)), f_cycle(2, 3)),
+        (sawtooth(depth, Growing(np.int64(2), np.float32(2))), sawtooth(2, [2, 4, 8])),
+        (
+            full_multigrid(depth, gamma, steps, np.int16(2), steps),
+            full_multigrid(2, 2, [1, 2, 4], 2, [1, 2, 4]),
+        ),
+        (Schedule(np.array([[0, 1], [1, 2]])), Schedule([(0, 1), (1, 2)])),
+    ]
+    for schedule, expected in made:
+        assert schedule == expected
+        numbers = chain(*schedule.cycle, *schedule.start, *schedule.take(depth, gamma))
+        assert {type(number) for number in numbers} == {int}

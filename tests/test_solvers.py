@@ -6,11 +6,10 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from experiments.prolongation import solvers
+from experiments.prolongation.solvers import SOLVERS, compared, qr
 from msann.graphs import grid_graph
-from msann.optimal import solvers
 from msann.optimal.objective import Objective, polar
-from msann.optimal.search import optimal_prolongation
-from msann.optimal.solvers import SOLVERS, qr
 
 PATHS = nx.path_graph(4), nx.path_graph(8)
 BEST = 35.4051216973  # at s = 1/2, from many starts
@@ -33,7 +32,7 @@ WITHIN = {
 def test_reaches_the_best_known(name):
     # Steepest descent goes on for ever; on a busy machine others take their time.
     seconds = 4.0 if "steepest" in name else 30.0
-    found = optimal_prolongation(*PATHS, s=0.5, method=name, seconds=seconds)
+    found = compared(*PATHS, s=0.5, method=name, seconds=seconds)
     np.testing.assert_allclose(found.P.T @ found.P, np.eye(4), atol=1e-12)
     E = Objective(*PATHS, s=0.5)
     assert found.value == pytest.approx(E(found.P), rel=1e-12)
@@ -52,9 +51,7 @@ def test_nelder_mead_only_gets_better():
     """With 32 unknowns and a penalty it does not arrive; the paper's text says so."""
     E = Objective(*PATHS, s=0.5)
     start = polar(np.random.default_rng(0).standard_normal(E.shape))
-    found = optimal_prolongation(
-        *PATHS, s=0.5, method="nelder-mead", start=start, seconds=2.0
-    )
+    found = compared(*PATHS, s=0.5, method="nelder-mead", start=start, seconds=2.0)
     np.testing.assert_allclose(found.P.T @ found.P, np.eye(4), atol=1e-12)
     assert BEST * (1 - 1e-10) < found.value < E(start)
 
@@ -69,14 +66,14 @@ def test_stays_on_a_saddle_and_says_so(name):
     stuck = SOLVERS[name](E, pairs, 1e-6, 100, 5.0)
     assert stuck.value == pytest.approx(88)
     assert stuck.iterations <= 2
-    found = optimal_prolongation(*PATHS, s=0.5, method=name, start="pair", seconds=0.01)
+    found = compared(*PATHS, s=0.5, method=name, start="pair", seconds=0.01)
     assert np.isfinite(found.least_hessian_eigenvalue)
 
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_keeps_the_time(name):
     pair = grid_graph(3, 3), grid_graph(6, 6)
-    found = optimal_prolongation(*pair, s=0.5, method=name, seconds=0.2)
+    found = compared(*pair, s=0.5, method=name, seconds=0.2)
     assert found.seconds < 3
     np.testing.assert_allclose(found.P.T @ found.P, np.eye(9), atol=1e-12)
 
@@ -101,12 +98,18 @@ def test_cayley_curves_stay_on_the_manifold_and_leave_along_the_gradient():
 
 def test_pymanopt_is_refused_by_name_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymanopt", None)
-    with pytest.raises(ImportError, match=r"TrustRegions is pymanopt's.*\[prolongat"):
-        optimal_prolongation(*PATHS, s=0.5, method="pymanopt trust regions")
+    with pytest.raises(ImportError, match=r"TrustRegions is pymanopt's.*\[experiments"):
+        compared(*PATHS, s=0.5, method="pymanopt trust regions")
+
+
+@pytest.mark.parametrize("method", ["newton", "auto", [], None])
+def test_refuses_other_methods(method):
+    with pytest.raises(ValueError, match="`method` must be one of .*'wen-yin'"):
+        compared(*PATHS, s=0.5, method=method)
 
 
 def test_dense_methods_are_refused_with_the_size_that_they_need():
     pair = grid_graph(300), grid_graph(600)
-    message = r"SLSQP needs.*180,000 unknowns.*241.4 GiB; use method='auto'"
+    message = r"SLSQP needs.*180,000 unknowns.*241.4 GiB"
     with pytest.raises(ValueError, match=message):
-        optimal_prolongation(*pair, s=0.5, method="slsqp")
+        compared(*pair, s=0.5, method="slsqp")

@@ -3,9 +3,10 @@
 import networkx as nx
 import numpy as np
 import pytest
-from test_graphs import random_graph
+from matrices import spectrum
+from random_graphs import random_graph
 
-from msann.graphs import grid_graph, spectrum
+from msann.graphs import grid_graph
 from msann.optimal import starts
 from msann.optimal.matching import minimal_matching
 from msann.optimal.objective import Objective

@@ -1,0 +1,68 @@
+"""Wrong calls of every public name are refused, by name and at once.
+
+A wrong call raises `ValueError` or `TypeError` (of a path, `OSError`) that a check of
+ours or of Keras's raised, whose message names the argument or repeats the value, within
+five seconds, and leaves weights, optimizers and folders as they were.
+"""
+
+import resource
+from functools import cache
+from itertools import chain
+
+import keras
+import pytest
+from wrong_calls_files import file_calls
+from wrong_calls_fits import fit_calls
+from wrong_calls_models import model_calls
+from wrong_calls_plain import plain_calls
+
+import msann_keras as ms
+
+#: A constant, a tuple that `Schedule` checks, and what the others stand for.
+PUBLIC = [name for name in ms.__all__ if name not in ("EVERY_LEVEL", "Visit")]
+FITS = ["fit on coarsened data", "fit with the fine gradient", "callbacks of fit"]
+FILES = ["load_model", "load_weights", "set_weights", "save", "config"]
+NAMES = [*PUBLIC, *FITS, *FILES]
+ROOMS = (plain_calls, model_calls, fit_calls, file_calls)
+
+
+@cache
+def table():
+    """The calls by name; made once, since models are trained for them."""
+    rows = {name: [] for name in NAMES}
+    for name, calls in chain(*(room() for room in ROOMS)):
+        rows[name].append(calls)
+    return rows
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounded():
+    """Errors with their whole traceback, and an end to memory before the machine's."""
+    keras.config.disable_traceback_filtering()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + 6 * 2**30, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    keras.config.enable_traceback_filtering()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_calls_are_refused(name):
+    faults = [fault for calls in table()[name] for fault in calls.faults()]
+    count = sum(map(len, table()[name]))
+    if faults:
+        pytest.fail(f"{len(faults)} of {count}:\n" + "\n".join(faults), pytrace=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_right_calls_are_right(name):
+    for calls in table()[name]:
+        if calls.right:
+            calls.function(**calls.right)
+
+
+def test_the_table_is_large_and_has_every_public_name():
+    assert all(table().values())
+    assert sum(len(calls) for rows in table().values() for calls in rows) >= 1000

@@ -7,6 +7,7 @@ upper bound reads this file again.
 from __future__ import annotations
 
 import keras
+import tensorflow as tf
 
 
 def layers_within(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
@@ -33,3 +34,11 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable) -> int:
     Tried: nothing else; Keras's own optimizers find their slots in this way.
     """
     return optimizer._get_variable_index(variable)
+
+
+def is_sparse(tensor) -> bool:
+    """Whether a tensor that comes to a layer is sparse.
+
+    Tried: `keras.ops` says nothing of it; only symbolic tensors have a `sparse`.
+    """
+    return isinstance(tensor, tf.SparseTensor) or getattr(tensor, "sparse", False)

@@ -17,6 +17,7 @@ from msann_keras import focus
 from msann_keras.callbacks import CycleSchedule
 from msann_keras.engines.coarsened.program import Program
 from msann_keras.engines.fine_gradient import FineGradient
+from msann_keras.inputs import refuse_nan, symbolic
 from msann_keras.keras_private import unpickle_model
 from msann_keras.layers import MultilevelDense, at_level
 from msann_keras.merge import merge
@@ -69,6 +70,10 @@ class MultilevelModel(keras.Model):
         # Pickle finds classes by name, and would not find what `_functional` makes.
         _, *rest = super().__reduce__()
         return (unpickle_model, *rest)
+
+    def __dir__(self):
+        # Keras loads weights by every name here, and would come to a layer again.
+        return [name for name in super().__dir__() if name != "multilevel_layers"]
 
     @property
     def multilevel_layers(self) -> list[MultilevelDense]:
@@ -159,7 +164,9 @@ class MultilevelModel(keras.Model):
                     "MultilevelModel does not train under a tf.distribute strategy. "
                     f"Received: {self.distribute_strategy!r}"
                 )
-        if optimizer is not None:  # without one, Keras compiles for evaluation
+        # Without an optimizer, Keras compiles for evaluation; without layers yet, the
+        # copies are made when training begins.
+        if optimizer is not None and self.multilevel_layers:
             optimizer = self._multilevel(optimizer)
         self.loss_weights = loss_weights
         self._fine_gradient, self._programs = None, {}
@@ -211,20 +218,23 @@ class MultilevelModel(keras.Model):
                 the model was first trained.
         """
         for argument, data in (("x", x), ("y", y)):
-            _refuse_nan(argument, data)
+            refuse_nan(argument, data)
         bound = _FIT.bind(self, x, y, *args, **kwargs).arguments
         options = {name: bound[name] for name in bound if name != "self"}
         callback = _cycle_schedule(options.get("callbacks"))
-        level = self.level
+        level = self._level
         self._check_compiled()
+        if not self.built and (inputs := symbolic(x)) is not None:
+            self(inputs)
         try:
-            if callback is not None:
+            if callback is not None and callback.coarsen_data:
                 self.make_train_function()
                 self.session, options = callback.begin(self, options)
             return super().fit(**options)
         finally:
+            if self.session is not None:
+                self.session.end()
             self._level, self.session = level, None
-            unwrapped(self.optimizer).use_rates()
 
     def fine_gradient(self) -> FineGradient:
         """The engine that trains with the fine gradient."""
@@ -264,6 +274,7 @@ class MultilevelModel(keras.Model):
 
     def _build_optimizer(self):
         """Give the optimizer its slots; refuse if it has them for other variables."""
+        self.optimizer = self._multilevel(self.optimizer)
         optimizer, variables = unwrapped(self.optimizer), self.trainable_variables
         self.optimizer.build(variables)
         if {id(v) for v in optimizer.built_for} != {id(v) for v in variables}:
@@ -319,25 +330,3 @@ def _functional(cls):
     if separator:  # a saved model is revived as what it was
         keras.saving.register_keras_serializable(package, name)(result)
     return result
-
-
-def _without_optionals(data):
-    """Keras feeds a missing element of a generator as an empty `Optional`."""
-    return keras.tree.map_structure(
-        lambda x: None if isinstance(x, tf.experimental.Optional) else x, data
-    )
-
-
-def _refuse_nan(argument, data):
-    for array in keras.tree.flatten(data):
-        # The minimum is NaN if any entry is, and needs no copy.
-        if (
-            isinstance(array, np.ndarray)
-            and array.dtype.kind == "f"
-            and array.size
-            and np.isnan(array.min())
-        ):
-            raise ValueError(
-                f"`{argument}` must not contain NaN. Received: an array of shape "
-                f"{array.shape} with {np.count_nonzero(np.isnan(array))} NaN"
-            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import accumulate
 from operator import mul
 from typing import Any, Protocol
@@ -34,6 +35,8 @@ class Session:
         model: That is fitted.
         schedule: What is walked.
         engine: What trains.
+        rates: Learning rate of each level as a multiple of level 0's, for this fit;
+            `None` for the optimizer's own.
         seconds: That were spent before the first step, in averaging data.
 
     Attributes:
@@ -48,10 +51,12 @@ class Session:
         model: keras.Model,
         schedule: Schedule,
         engine: Engine,
+        rates: Sequence[float] | None = None,
         seconds: float = 0.0,
     ):
         self.model, self.schedule, self.engine = model, schedule, engine
         self.seconds = seconds
+        unwrapped(model.optimizer).use_rates(rates)
         self.progress: Progress | None = None
         self.level: int | None = None
         self.logs: dict[str, Any] = {}
@@ -69,6 +74,10 @@ class Session:
         if not resume:
             optimizer.reset_progress()
         self.progress = optimizer.progress
+
+    def end(self) -> None:
+        """Give the optimizer its own rates back."""
+        unwrapped(self.model.optimizer).use_rates()
 
     def next(self, count: int) -> tuple[Visit, ...]:
         """The visits of a call that makes so many batches or cycles."""

@@ -11,6 +11,7 @@ from batteries import X, Y, assert_as_keras, assert_equal, dense, network
 from keras import ops
 
 import msann_keras as ms
+from msann_keras import focus
 
 DEPTHS = (0, 1, 2)
 SPARSE = tf.sparse.from_dense(np.where(X > 0.6, X, 0))
@@ -232,7 +233,7 @@ def test_sparse_inputs_and_their_gradients(depth):
 @pytest.mark.parametrize("level", [0, 1])
 def test_sparse_inputs_at_a_level(level):
     layer = layer_of(1)
-    with layer.training_at(level):
+    with focus.training(level, [layer]):
         assert_equal(layer(SPARSE), layer(DENSE))
 
 

@@ -326,7 +326,7 @@ def test_what_has_no_meaning_here_is_refused(options, of_schedule, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"consistency": -1}, "`consistency` must be an integer >= 0"),
+        ({"consistency": -1}, "`consistency` must be an integer in 0 .. 1,000"),
         ({"memory": 0}, "`memory` must be an integer >= 1"),
         ({"coarsen_data": False, "memory": 9}, "`memory` is for `coarsen_data=True`"),
         ({"smoothing_steps": Growing(1, 2), "gamma": 0}, "`gamma` must be"),
@@ -337,9 +337,11 @@ def test_bad_options_are_refused_at_once(options, message):
         cycles(**options)
 
 
-@pytest.mark.parametrize("first, factor", [(0, 2), (1, 0), (1.5, 2)])
-def test_growth_must_be_positive(first, factor):
-    with pytest.raises(ValueError, match="`first` must be an integer >= 1"):
+@pytest.mark.parametrize(
+    ("first", "factor", "named"), [(0, 2, "first"), (1, 0, "factor"), (1.5, 2, "first")]
+)
+def test_growth_must_be_positive(first, factor, named):
+    with pytest.raises(ValueError, match=f"`{named}` must be an? .* Received: {named}"):
         Growing(first, factor)
 
 

@@ -394,13 +394,13 @@ def test_with_tau_coarse_gradients_are_restricted_fine_ones(monkeypatch):
             # What a level is asked to do last, before it is emptied.
             def clear(level=level, clear=level.clear):
                 data = chunk.levels[level.level]
-                found[level.level] = level.gradient(data)
-                found[-level.level] = level.gradient(data, consistent=False)
+                found[level.level] = level.gradients(data)
+                found[-level.level] = level._gradient(data, consistent=False)
                 clear()
 
             monkeypatch.setattr(level, "clear", clear)
         cycles.run(gamma_cycle(2).cycle, chunk, BATCH, np.random.default_rng(0))
-        expected = cycles.levels[0].gradient(chunk.levels[0])
+        expected = cycles.levels[0].gradients(chunk.levels[0])
     for level in (1, 2):
         expected = cycles.parts.restricted(expected, level - 1)
         assert_close(found[level], expected, 1e-13)
@@ -455,7 +455,7 @@ def test_progress_and_steps_by_hand(monkeypatch):
     # Two descents to level 1, four to level 2, three batches at both ends.
     assert cycles.batches(visits).tolist() == [3 + 6, 6 + 6 + 12, 4 + 12]
     run.run(cycles, visits)
-    assert run.model.progress == Progress(49, 196, (36, 96, 64))
+    assert run.model.progress == Progress(13, 196, (36, 96, 64))
     assert [int(o.iterations) for o in run.model.optimizer.levels] == [3, 6, 4]
 
 

@@ -121,11 +121,11 @@ class CycleSchedule(keras.callbacks.Callback):
                 )
 
     def begin(self, model, options: dict[str, Any]) -> tuple[Session, dict[str, Any]]:
-        """Begin the session of one `fit`, for `MultilevelModel.fit`.
+        """Begin the session of one `fit`.
 
         Args:
             model: A compiled, built `MultilevelModel`.
-            options: Arguments of `fit` by name.
+            options: Arguments of `fit` by name, which coarsened data change.
 
         Returns:
             The session, and the arguments for `keras.Model.fit`.
@@ -138,12 +138,12 @@ class CycleSchedule(keras.callbacks.Callback):
         factors = self.rate_factors
         if factors is None and self.coarsen_data:
             factors = model.hierarchy.glorot_ratios
-        unwrapped(model.optimizer).use_rates(factors)
+        unwrapped(model.optimizer).check_factors(factors)
         if not self.coarsen_data:
-            return Session(model, schedule, model.fine_gradient()), options
+            return Session(model, schedule, model.fine_gradient(), factors), options
         program = model.program(self.consistency)
         engine, options = prepared(program, schedule, options, self.memory)
-        return Session(model, schedule, engine, engine.seconds), options
+        return Session(model, schedule, engine, factors, engine.seconds), options
 
     def schedule_for(self, depth: int) -> Schedule:
         """The schedule for a model of so many levels.
@@ -171,24 +171,21 @@ class CycleSchedule(keras.callbacks.Callback):
             )
         return schedule
 
-    @property
-    def _session(self) -> Session:
-        session = getattr(self.model, "session", None)
-        if not isinstance(session, Session):
+    def on_train_begin(self, logs=None):
+        """Begin the session, unless `fit` has begun it to coarsen the data."""
+        if not hasattr(self.model, "session"):
             raise TypeError(
                 "CycleSchedule needs a MultilevelModel, which "
                 "`msann_keras.multilevel(model, ...)` makes. "
                 f"Received: {type(self.model).__name__}"
             )
-        return session
-
-    def on_train_begin(self, logs=None):
-        """Refuse a model that is not multilevel."""
-        self.schedule = self._session.schedule
+        if self.model.session is None:
+            self.model.session, _ = self.begin(self.model, {})
+        self.schedule = self.model.session.schedule
 
     def on_epoch_begin(self, epoch, logs=None):
         """Find the model's place in the schedule."""
-        self._session.place(self.resume)
+        self.model.session.place(self.resume)
 
     def on_train_batch_end(self, batch, logs=None):
         """Log level, cost and seconds."""
@@ -200,4 +197,4 @@ class CycleSchedule(keras.callbacks.Callback):
 
     def _log(self, logs):
         if logs is not None:
-            logs.update(self._session.walked())
+            logs.update(self.model.session.walked())

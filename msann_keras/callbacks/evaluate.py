@@ -83,7 +83,7 @@ class Evaluate(keras.callbacks.Callback):
         began = time.perf_counter()
         # `model.evaluate` would begin the metrics of the running epoch anew.
         metrics = [v for x in self.model.metrics for v in x.variables]
-        before = [keras.ops.convert_to_numpy(v).copy() for v in metrics]
+        before = [v.numpy().copy() for v in metrics]
         result = self.function(self.model)
         for variable, value in zip(metrics, before, strict=True):
             variable.assign(value)

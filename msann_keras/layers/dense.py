@@ -13,6 +13,7 @@ from msann.schedules import EVERY_LEVEL
 from msann.topology import Chain, Topology, chain, resolve
 from msann_keras import focus
 from msann_keras.initializers import for_level, sum_of_levels
+from msann_keras.keras_private import is_sparse
 
 
 @keras.saving.register_keras_serializable("msann_keras")
@@ -36,10 +37,10 @@ class MultilevelDense(keras.layers.Layer):
         kernel_regularizer, bias_regularizer: Act on Theta, as in `Dense`.
         kernel_constraint, bias_constraint: Hold for Theta after every step that trains
             level 0, and so at the end of a cycle.
-        start: Of the kernels: "paper" draws every level as the initializer says. On smooth inputs each
-            level adds about as much to the output, which grows with the depth.
-            "balanced" draws 1/sqrt(depth + 1) of that, which keeps the output as large
-            as a plain layer's; models that `multilevel` converts begin so.
+        start: Of the kernels: "paper" draws every level as the initializer says; on
+            smooth inputs each adds about as much to the output, which grows with the
+            depth. "balanced" draws 1/sqrt(depth + 1) of that, which keeps the output
+            as large as a plain layer's; models that `multilevel` converts begin so.
         input_topology: What the last axis of the input lives on: a topology such as
             `grid(32, 32)`, or the name of one that its size determines ("path",
             "cycle", "grid", "identity"). Path by default.
@@ -237,7 +238,10 @@ class MultilevelDense(keras.layers.Layer):
             outputs = ops.matmul(inputs, kernel)
         else:
             # The factors of x P theta Q^T are small, their product is a fine matrix.
-            own = ops.matmul(P.restrict(inputs, xp=ops), theta)
+            if is_sparse(inputs):  # x P would not be
+                own = ops.matmul(inputs, P.prolong(theta, axis=0, xp=ops))
+            else:
+                own = ops.matmul(P.restrict(inputs, xp=ops), theta)
             outputs = ops.matmul(inputs, frozen_kernel) + Q.prolong(own, xp=ops)
         bias = None
         if self.use_bias:

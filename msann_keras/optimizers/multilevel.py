@@ -188,7 +188,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     @property
     def progress(self) -> Progress:
         """Batches and examples since `reset_progress`."""
-        values = {k: ops.convert_to_numpy(v) for k, v in self._progress.items()}
+        values = {k: v.numpy() for k, v in self._progress.items()}
         return Progress(**{name: _plain(value) for name, value in values.items()})
 
     def reset_progress(self) -> None:
@@ -229,7 +229,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     @rate_factors.setter
     def rate_factors(self, factors):
-        self._rate_factors = self._checked(factors)
+        self._rate_factors = self.check_factors(factors)
         self.use_rates()
 
     def use_rates(self, factors: Sequence[float] | None = None) -> None:
@@ -238,11 +238,17 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         Args:
             factors: As `rate_factors`, which without any are in force again.
         """
-        factors = self._rate_factors if factors is None else self._checked(factors)
-        for rate, factor in zip(self._rates, factors, strict=True):
+        for rate, factor in zip(self._rates, self.check_factors(factors), strict=True):
             rate.factor.assign(factor)
 
-    def _checked(self, factors):
+    def check_factors(self, factors: Sequence[float] | None) -> tuple[float, ...]:
+        """Factors as `use_rates` takes them.
+
+        Raises:
+            ValueError: Not one positive number for each level, level 0's being 1.
+        """
+        if factors is None:
+            return self._rate_factors
         values = checks.reals("rate_factors", factors, above=0)
         if len(values) != self.depth + 1 or values[0] != 1:
             raise ValueError(
@@ -271,7 +277,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     def save_own_variables(self, store):
         """Write the step count and the progress."""
         for i, variable in enumerate(self._own):
-            store[str(i)] = ops.convert_to_numpy(variable)
+            store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store):
         """Read the step count and the progress; a file of weights alone has none."""

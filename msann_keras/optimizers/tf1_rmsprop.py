@@ -34,7 +34,7 @@ class TF1RMSprop(keras.optimizers.Optimizer):
 
     >>> variable = keras.Variable([1.0])
     >>> TF1RMSprop(learning_rate=0.1).apply([ops.ones(1)], [variable])
-    >>> print(ops.convert_to_numpy(variable))  # s stays at one
+    >>> print(variable.numpy())  # s stays at one
     [0.9]
     """
 
@@ -47,7 +47,7 @@ class TF1RMSprop(keras.optimizers.Optimizer):
         **kwargs,
     ):
         if isinstance(learning_rate, numbers.Number | str | None):
-            checks.number("learning_rate", learning_rate, least=0)
+            learning_rate = checks.number("learning_rate", learning_rate, least=0)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.rho = checks.number("rho", rho, least=0, below=1)
         self.epsilon = checks.number("epsilon", epsilon, above=0)

@@ -29,10 +29,13 @@ class Chunk(NamedTuple):
         levels: For each level its inputs, targets and sample weights (none, or one),
             as tuples of tensors.
         rows: How many samples.
+        samples: Of a pass over all data; `None` where the pass that this chunk is of
+            may be longer than what has been read.
     """
 
     levels: list[tuple[tuple, tuple, tuple]]
     rows: int
+    samples: int | None
 
 
 class Arrays:
@@ -61,7 +64,7 @@ class Arrays:
     def chunks(self) -> Iterator[Chunk]:
         """Without end; the only chunk again and again, if all data fit into one."""
         if self.rows == self.samples:  # no second chunk is prepared
-            yield from repeat(_chunk(self.parts, self.coarsening))
+            yield from repeat(_chunk(self.parts, self.coarsening, self.samples))
         yield from _prepared_ahead(self._parts_in_turn())
 
     def _parts_in_turn(self):
@@ -69,7 +72,7 @@ class Arrays:
             order = self.rng.permutation(self.samples)
             for begin in range(0, self.samples - self.rows + 1, self.rows):
                 rows = np.sort(order[begin : begin + self.rows])
-                yield _chunk(_rows_of(self.parts, rows), self.coarsening)
+                yield _chunk(_rows_of(self.parts, rows), self.coarsening, self.samples)
 
 
 class Batches:
@@ -94,7 +97,7 @@ class Batches:
         self.coarsening, self.batches = coarsening, batches
         # A generator is read once, and may have no end.
         self.once = not isinstance(batches, tf.data.Dataset | keras.utils.PyDataset)
-        self.samples, self.passes = None, 0
+        self.samples: int | None = None
         self.stream = self._again_and_again()
         first = next(self.stream, None)
         if first is None:
@@ -112,40 +115,46 @@ class Batches:
         yield from _prepared_ahead(self._collected())
 
     def _again_and_again(self):
-        """The batches as parts; `None` for the end of the first pass."""
+        """The batches as parts; how many samples a pass has is known at its last."""
         while True:
-            count = 0
+            count, last = 0, None
             for batch in _iterate(self.batches):
-                if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
-                    raise ValueError(
-                        "`x` must yield (inputs, targets) or (inputs, targets, "
-                        f"sample weights). Received: {type(batch).__name__}"
-                    )
-                x, y, weight = (*batch, None)[:3]
-                parts = parts_of(x, y, weight, self.coarsening)
-                count += len(parts[0][0])
-                yield parts
-            if self.samples is None and count:
-                self.samples = count
-                yield None
-            if not count or self.once:
+                if last is not None:
+                    yield last
+                last = self._checked(batch)
+                count += len(last[0][0])
+            if last is None:
                 return
+            if self.samples is None:
+                self.samples = count
+            yield last
+            if self.once:
+                return
+
+    def _checked(self, batch) -> Parts:
+        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+            raise ValueError(
+                "`x` must yield (inputs, targets) or (inputs, targets, sample "
+                f"weights). Received: {type(batch).__name__}"
+            )
+        x, y, weight = (*batch, None)[:3]
+        return parts_of(x, y, weight, self.coarsening)
 
     def _collected(self):
         left, made = [], 0
         for parts in self.stream:
-            if parts is None:
-                if not made:  # fewer samples in all than a call draws
-                    self.rows = min(self.rows, self.samples)
-            else:
-                left.append(parts)
+            left.append(parts)
+            if self.samples is not None and not made:
+                # There may be fewer samples in all than a call draws.
+                self.rows = min(self.rows, self.samples)
             while sum(len(p[0][0]) for p in left) >= self.rows:
                 joined = _joined(left)
-                yield _chunk(_rows_of(joined, slice(self.rows)), self.coarsening)
+                first = _rows_of(joined, slice(self.rows))
+                yield _chunk(first, self.coarsening, self.samples)
                 left = [_rows_of(joined, slice(self.rows, None))]
                 made += 1
         if not made:
-            yield _chunk(_joined(left), self.coarsening)
+            yield _chunk(_joined(left), self.coarsening, self.samples)
 
 
 def _rows_of(parts, rows) -> Parts:
@@ -189,7 +198,7 @@ def _rows_within(memory, parts) -> int:
     return max(1, int(memory / 2 / per_sample))
 
 
-def _chunk(parts, coarsening: Coarsening) -> Chunk:
+def _chunk(parts, coarsening: Coarsening, samples: int | None) -> Chunk:
     inputs, targets, weights = parts
     rows = len(inputs[0])
     if (stem := coarsening.seen.stem) is not None:
@@ -211,7 +220,7 @@ def _chunk(parts, coarsening: Coarsening) -> Chunk:
     weights = repeat(tuple(tf.convert_to_tensor(x) for x in weights))
     inputs = by_level(inputs, coarsening.inputs)
     targets = by_level(targets, coarsening.outputs)
-    return Chunk(list(zip(inputs, targets, weights, strict=False)), rows)
+    return Chunk(list(zip(inputs, targets, weights, strict=False)), rows, samples)
 
 
 def _averages(wanted) -> list[tf.Tensor]:

@@ -9,7 +9,6 @@ its batches on a dataset of tickets, one for each cycle.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -31,6 +30,7 @@ class CoarsenedCycles:
         program: The model's compiled cycles.
         source: The samples, in chunks.
         batch_size: Examples in a batch of the program.
+        schedule: Whose cycles are made.
         rng: For the order of the samples.
 
     Attributes:
@@ -45,14 +45,16 @@ class CoarsenedCycles:
         program: Program,
         source: Arrays | Batches,
         batch_size: int,
+        schedule: Schedule,
         rng: np.random.Generator,
     ):
         self.program, self.source = program, source
         self.batch_size, self.rng = batch_size, rng
         self._shares = np.array(program.model.hierarchy.shares)
+        self._cycle_cost = self.cost(schedule.cycle)
         began = time.perf_counter()
         self._chunks = source.chunks()
-        self._chunk, self._spent = next(self._chunks), 0.0
+        self._chunk, self._spent, self._epoch_cost = next(self._chunks), 0.0, 0.0
         self.seconds = time.perf_counter() - began
 
     def cost(self, visits) -> float:
@@ -68,33 +70,35 @@ class CoarsenedCycles:
     def due(self, iterator) -> int:
         """Cycles of a call: one for each ticket that is left."""
         count = self.program.model.steps_per_execution
-        return sum(1 for _ in islice(iterator, count))
+        tickets = sum(1 for _ in islice(iterator, count))
+        if not self._open or self._chunk.samples is None:
+            return tickets
+        left = round((self._chunk.samples - self._epoch_cost) / self._cycle_cost)
+        if left < 1:
+            self._epoch_cost = 0.0  # the next call begins the next epoch
+        return min(tickets, max(0, left))
 
     def run(self, visits, iterator=None) -> dict:
         """Make visits; the next chunk is taken when this one has cost a pass."""
         if self._spent >= self._chunk.rows:
             self._chunk, self._spent = next(self._chunks), 0.0
         logs = self.program.run(visits, self._chunk, self.batch_size, self.rng)
-        self._spent += self.cost(visits)
+        cost = self.cost(visits)
+        self._spent, self._epoch_cost = self._spent + cost, self._epoch_cost + cost
         return logs
 
-    def tickets(self, cycle_cost: float) -> tf.data.Dataset:
-        """An epoch's cycles, for Keras to count on."""
-        if self.source.samples is not None:
-            count = max(1, round(self.source.samples / cycle_cost))
-            return tf.data.Dataset.range(count)
+    def tickets(self, steps_per_epoch: int | None) -> tf.data.Dataset:
+        """An epoch's cycles, for Keras to count on; endless if nobody knows how many.
 
-        def until_a_pass() -> Iterator[int]:
-            spent = 0.0
-            # Nobody knows how long a pass is before the first one has been read.
-            while self.source.samples is None or spent + cycle_cost / 2 <= (
-                self.source.samples
-            ):
-                yield 0
-                spent += cycle_cost
-
-        signature = tf.TensorSpec((), tf.int64)
-        return tf.data.Dataset.from_generator(until_a_pass, output_signature=signature)
+        Then `due` ends an epoch, when a pass has been read and costs no more than what
+        was trained.
+        """
+        if steps_per_epoch is None and self.source.samples is not None:
+            steps_per_epoch = max(1, round(self.source.samples / self._cycle_cost))
+        self._open = steps_per_epoch is None
+        if self._open:
+            return tf.data.Dataset.range(1).repeat()
+        return tf.data.Dataset.range(steps_per_epoch)
 
 
 def prepared(
@@ -143,13 +147,10 @@ def prepared(
             options.setdefault("validation_batch_size", batch_size)
         batch_size = min(batch_size or 32, source.rows)
     read = time.perf_counter() - began
-    engine = CoarsenedCycles(program, source, batch_size, rng)
+    engine = CoarsenedCycles(program, source, batch_size, schedule, rng)
     engine.seconds += read
     engine.begin(visits)
-    steps = options.pop("steps_per_epoch", None)
-    tickets = engine.tickets(engine.cost(schedule.cycle))
-    if steps is not None:
-        tickets = tf.data.Dataset.range(steps)
+    tickets = engine.tickets(options.pop("steps_per_epoch", None))
     return engine, options | {"x": tickets, "shuffle": False}
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from msann import checks
-from msann.topology import Chain, Topology, chain, resolve
+from msann.topology import Topology, chain, resolve
+from msann_keras.transfer import sum_of_levels
 
 
 @keras.saving.register_keras_serializable("msann_keras")
@@ -118,41 +117,6 @@ class Multilevel(keras.initializers.Initializer):
             **topologies,
             "seed": self.seed,
         }
-
-
-def sum_of_levels(parts: Sequence[Any], chains: Sequence[Chain]) -> Any:
-    """Theta from its levels, (3.7) and (3.8).
-
-    Args:
-        parts: A tensor for each level, finest first, or `None` for a level to leave
-            out. Those of a kernel have the shapes `(rows_l, columns_l)`, those of a
-            bias `(columns_l,)`.
-        chains: What each axis of the tensors lives on.
-
-    Returns:
-        A tensor of level 0's shape; `None` for a sum without terms.
-
-    Example:
-
-    >>> from msann_keras import path
-    >>> pairs = chain(path(4), depth=1)
-    >>> kernels = [np.zeros((4, 4)), 2 * np.eye(2)]
-    >>> sum_of_levels(kernels, [pairs, pairs]).numpy().round(3)
-    array([[1., 1., 0., 0.],
-           [1., 1., 0., 0.],
-           [0., 0., 1., 1.],
-           [0., 0., 1., 1.]])
-    """
-    total = None
-    # Horner's rule, coarsest first: theta_l + P^(l) (..) P^(l)^T.
-    for level in reversed(range(len(parts))):
-        if total is not None:
-            for axis in reversed(range(len(chains))):
-                total = chains[axis].steps[level].prolong(total, axis=axis, xp=ops)
-        if parts[level] is not None:
-            own = ops.convert_to_tensor(parts[level])
-            total = own if total is None else total + own
-    return total
 
 
 def for_level(initializer: Any, level: int) -> Any:

@@ -14,6 +14,8 @@ from dataclasses import fields, is_dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from msann.arrays import MAX_NODES
 from msann.checks import instance, integer
 from msann.optimal.cache import digest
@@ -205,6 +207,15 @@ class Chain(NamedTuple):
     sizes: tuple[int, ...]
     steps: tuple[Prolongation, ...]
     composites: tuple[Prolongation, ...]
+
+    def column_sums(self, level: int) -> np.ndarray:
+        """c = P^T 1, P the prolongation from `level` to level 0.
+
+        >>> from msann.topology import path
+        >>> chain(path(3), depth=1).column_sums(1)
+        array([1.41421356, 1.        ])
+        """
+        return self.composites[level].restrict(np.ones(self.sizes[0]))
 
 
 def chain(topology: Topology, depth: int) -> Chain:

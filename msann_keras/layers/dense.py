@@ -12,8 +12,9 @@ from msann import checks
 from msann.schedules import EVERY_LEVEL
 from msann.topology import Chain, Topology, chain, resolve
 from msann_keras import focus
-from msann_keras.initializers import for_level, sum_of_levels
+from msann_keras.initializers import for_level
 from msann_keras.keras_private import is_sparse
+from msann_keras.transfer import sum_of_levels
 
 
 @keras.saving.register_keras_serializable("msann_keras")
@@ -141,6 +142,16 @@ class MultilevelDense(keras.layers.Layer):
 
         return constraint and constrained
 
+    @property
+    def weight_chains(self) -> list[tuple[Chain, ...]]:
+        """What the axes of kernel and bias live on, as `transfer` takes it."""
+        chains = [(self.input_chain, self.output_chain), (self.output_chain,)]
+        return chains if self.use_bias else chains[:1]
+
+    def level_weights(self, level: int) -> list[keras.Variable]:
+        """theta_l: the kernel and the bias (if any) of a level."""
+        return [self.kernels[level], *self.biases[level : level + 1]]
+
     def check_level(self, level: int) -> None:
         """Refuse a level that the layer does not have."""
         checks.integer("level", level, least=EVERY_LEVEL, most=self.depth)
@@ -169,8 +180,9 @@ class MultilevelDense(keras.layers.Layer):
             [None if level == without else x for level, x in enumerate(variables)]
             for variables in (self.kernels, self.biases)
         )
-        spaces = [self.input_chain, self.output_chain]
-        return sum_of_levels(kernels, spaces), sum_of_levels(biases, spaces[1:])
+        spaces = self.weight_chains
+        bias = sum_of_levels(biases, spaces[1]) if self.use_bias else None
+        return sum_of_levels(kernels, spaces[0]), bias
 
     def set_theta(self, kernel, bias=None) -> None:
         """Make Theta equal `kernel` and `bias` by setting level 0; others stay.

@@ -17,6 +17,7 @@ from keras import ops
 
 from msann import checks
 from msann.topology import Chain
+from msann_keras.transfer import scaled
 
 #: How far P P^T 1 may be from 1.
 CONSTANTS_TOLERANCE = 1e-5
@@ -59,7 +60,7 @@ def coarse_data(data: Any, chain: Chain, level: int) -> Any:
     if chain.sizes[level] == chain.sizes[0]:
         return data
     restricted = chain.composites[level].restrict(data, axis=-1, xp=ops)
-    return scaled(restricted, 1 / column_sums(chain, level))
+    return scaled(restricted, 1 / chain.column_sums(level))
 
 
 @lru_cache(maxsize=64)
@@ -81,18 +82,13 @@ def averaging(chain: Chain) -> Callable:
         result = []
         for level, P in enumerate(chain.steps):
             if P.shape[0] != P.shape[1]:
-                sums = scaled(data, column_sums(chain, level))
+                sums = scaled(data, chain.column_sums(level))
                 restricted = P.restrict(sums, axis=-1, xp=ops)
-                data = scaled(restricted, 1 / column_sums(chain, level + 1))
+                data = scaled(restricted, 1 / chain.column_sums(level + 1))
             result.append(data)
         return result
 
     return tf.function(every_level, jit_compile=True, autograph=False)
-
-
-def column_sums(chain: Chain, level: int) -> np.ndarray:
-    """c = P^T 1, P the prolongation from `level` to level 0."""
-    return chain.composites[level].restrict(np.ones(chain.sizes[0]))
 
 
 def check_constants(where: str, chain: Chain) -> None:
@@ -123,12 +119,3 @@ def dtype_of_averages(tensor, chain: Chain, level: int) -> str:
     whole = keras.backend.is_int_dtype(tensor.dtype)
     coarsened = chain.sizes[level] < chain.sizes[0]
     return keras.config.floatx() if whole and coarsened else tensor.dtype
-
-
-def scaled(x, factors):
-    """`x` times constants; nothing where they are all one."""
-    if np.allclose(factors, 1, rtol=0, atol=1e-12):
-        return x
-    if np.all(factors == factors.flat[0]):
-        return x * float(factors.flat[0])
-    return x * ops.convert_to_tensor(factors, dtype=x.dtype)

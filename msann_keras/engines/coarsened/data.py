@@ -35,7 +35,7 @@ class Chunk(NamedTuple):
 
     levels: list[tuple[tuple, tuple, tuple]]
     rows: int
-    samples: int | None
+    samples: int | None = None
 
 
 class Arrays:

@@ -45,11 +45,7 @@ class Level:
 
     def __init__(self, model, parts: Coarsening, level: int, consistent: bool):
         self.model, self.parts, self.level = model, parts, level
-        own = [
-            v
-            for layer in parts.layers
-            for v in (layer.kernels[level], *layer.biases[level : level + 1])
-        ]
+        own = [v for layer in parts.layers for v in layer.level_weights(level)]
         self.shapes = [tuple(v.shape) for v in own]
         self.network = parts.network(level)
         self.network.compile(loss=model.loss, loss_weights=model.loss_weights)

@@ -14,19 +14,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
-from keras import ops
 
 from msann import checks
 from msann.topology import Chain
 from msann_keras.engines.coarsened.averages import (
     check_constants,
-    column_sums,
     dtype_of_averages,
-    scaled,
 )
 from msann_keras.layers import MultilevelDense
 from msann_keras.spaces import POINTWISE, RANDOM, RESHAPING, Walk, walk
+from msann_keras.transfer import on_averages, prolonged, restricted
 
 
 class Coarsening(NamedTuple):
@@ -78,6 +75,11 @@ class Coarsening(NamedTuple):
         """Inputs, one after another, in the structure that the model takes them in."""
         return keras.tree.pack_sequence_as(self.seen.graph.input, list(inputs))
 
+    @property
+    def chains(self) -> list[tuple[Chain, ...]]:
+        """What the axes of each layer's weights live on, in order."""
+        return [chains for layer in self.layers for chains in layer.weight_chains]
+
     def weights(self, variables: list, level: int) -> list:
         """The weights of M_l's layers from the level's variables V and v.
 
@@ -85,37 +87,19 @@ class Coarsening(NamedTuple):
             variables: Kernel and bias (if any) of each layer, in order.
             level: l.
         """
-        result, values = [], iter(variables)
-        for layer in self.layers:
-            source = column_sums(layer.input_chain, level)
-            target = column_sums(layer.output_chain, level)
-            result.append(scaled(next(values), np.divide.outer(source, target)))
-            if layer.use_bias:
-                result.append(scaled(next(values), 1 / target))
-        return result
+        return self._each(on_averages, variables, level)
 
     def restricted(self, variables: list, level: int) -> list:
         """V at `level` + 1 from V at `level`: P^T V Q, Galerkin's restriction."""
-        return self._transferred(variables, level, "restrict")
+        return self._each(restricted, variables, level)
 
     def prolonged(self, variables: list, level: int) -> list:
         """V at `level` from V at `level` + 1: P V Q^T."""
-        return self._transferred(variables, level, "prolong")
+        return self._each(prolonged, variables, level)
 
-    def _transferred(self, variables, level, transfer):
-        result, values = [], iter(variables)
-        for layer in self.layers:
-            P = getattr(layer.input_chain.steps[level], transfer)
-            Q = getattr(layer.output_chain.steps[level], transfer)
-            # The smaller array is made first.
-            kernel = next(values)
-            if transfer == "restrict":
-                result.append(Q(P(kernel, axis=0, xp=ops), axis=1, xp=ops))
-            else:
-                result.append(P(Q(kernel, axis=1, xp=ops), axis=0, xp=ops))
-            if layer.use_bias:
-                result.append(Q(next(values), axis=0, xp=ops))
-        return result
+    def _each(self, function, variables, level):
+        pairs = zip(variables, self.chains, strict=True)
+        return [function(variable, chains, level) for variable, chains in pairs]
 
 
 def coarse_network(model: keras.Model, level: int) -> keras.Model:

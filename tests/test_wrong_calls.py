@@ -6,7 +6,6 @@ five seconds, and leaves weights, optimizers and folders as they were.
 """
 
 import resource
-from functools import cache
 from itertools import chain
 
 import keras
@@ -26,7 +25,7 @@ NAMES = [*PUBLIC, *FITS, *FILES]
 ROOMS = (plain_calls, model_calls, fit_calls, file_calls)
 
 
-@cache
+@pytest.fixture(scope="module")
 def table():
     """The calls by name; made once, since models are trained for them."""
     rows = {name: [] for name in NAMES}
@@ -49,20 +48,20 @@ def bounded():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_wrong_calls_are_refused(name):
-    faults = [fault for calls in table()[name] for fault in calls.faults()]
-    count = sum(map(len, table()[name]))
+def test_wrong_calls_are_refused(name, table):
+    faults = [fault for calls in table[name] for fault in calls.faults()]
+    count = sum(map(len, table[name]))
     if faults:
         pytest.fail(f"{len(faults)} of {count}:\n" + "\n".join(faults), pytrace=False)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_right_calls_are_right(name):
-    for calls in table()[name]:
+def test_the_right_calls_are_right(name, table):
+    for calls in table[name]:
         if calls.right:
             calls.function(**calls.right)
 
 
-def test_the_table_is_large_and_has_every_public_name():
-    assert all(table().values())
-    assert sum(len(calls) for rows in table().values() for calls in rows) >= 1000
+def test_the_table_is_large_and_has_every_public_name(table):
+    assert all(table.values())
+    assert sum(len(calls) for rows in table.values() for calls in rows) >= 1000

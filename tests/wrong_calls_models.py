@@ -18,6 +18,7 @@ from wrong_calls_fits import X, converted, fit_once, plain, state, trained
 from wrong_calls_plain import NO_TOPOLOGIES
 
 import msann_keras as ms
+from msann_keras.focus import training
 
 NO_KERAS_OBJECT = ("no such", 3, 1.5, [], object(), NAN, {"class_name": "No"}, {3}, 1j)
 NO_NAMES = (3, 1.5, object(), "a/b", b"ab", NAN, True, ["a"])
@@ -72,7 +73,7 @@ def _layers():
     yield "MultilevelDense", calls
 
     def train(level):
-        with layer.training_at(level):
+        with training(level, [layer]):
             return layer(X)
 
     yield "MultilevelDense", Calls(train, {"level": 0}, level=integers(-1, 1))
@@ -197,7 +198,7 @@ def _callbacks():
     factors = [x for x in NO_FACTORS if not (isinstance(x, tuple) and x in LENGTHS)]
     wrong = {
         "schedule": schedules,
-        "consistency": integers(0),
+        "consistency": integers(0, 1000),
         "memory": integers(1, none=False),
         "rate_factors": factors,
     }

@@ -131,8 +131,7 @@ def _topology_makers():
 
 
 def _graph_calls():
-    single = ("adjacency", "laplacian", "hop_distances", "spectrum", "Distances")
-    for name in (*single, "lattice"):
+    for name in ("adjacency", "laplacian", "hop_distances", "Distances"):
         yield "graphs", Calls(getattr(graphs, name), graph=NO_GRAPHS)
     for name in ("first", "second"):
         right = {"first": PATH, "second": PATH}
@@ -151,10 +150,6 @@ def _graph_calls():
         also=("shape",),
     )
     yield "graphs", grid
-    if hasattr(graphs, "lineage"):
-        right = {"name": "path", "level": 1}
-        lineage = Calls(graphs.lineage, right, name=names(), level=integers(0, most=40))
-        yield "graphs", lineage
     # A graph is checked before pyamg is asked for, and a matrix as a list is a graph.
     options = {"prolongation": names()}
     yield "graph", Calls(ms.graph, {"graph": PATH}, graph=NO_GRAPHS, **options)

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-import msann_keras as ms
+from experiments.published import TABLES
+from msann import schedules
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -113,7 +114,7 @@ class Scheme(_Checked):
             raise ValueError("`schedule: simultaneous` needs the fine gradient")
         return self
 
-    def visits(self, variant: str) -> ms.Schedule:
+    def visits(self, variant: str) -> schedules.Schedule:
         """The schedule of levels.
 
         Args:
@@ -121,14 +122,14 @@ class Scheme(_Checked):
         """
         steps = self.smoothing_steps
         if self.growth > 1:
-            steps = ms.schedules.Growing(steps, self.growth)
+            steps = schedules.Growing(steps, self.growth)
         if self.schedule == "simultaneous":
-            return ms.schedules.simultaneous()
+            return schedules.simultaneous()
         if self.schedule == "nested":
-            return ms.schedules.full_multigrid(
+            return schedules.full_multigrid(
                 self.depth, smoothing_steps=steps, start_steps=steps
             )
-        return ms.schedules.gamma_cycle(self.depth, self.gamma, steps, variant)
+        return schedules.gamma_cycle(self.depth, self.gamma, steps, variant)
 
 
 class Grid(_Checked):
@@ -161,13 +162,6 @@ class Grid(_Checked):
         )
 
 
-class Published(_Checked):
-    """A cell of the paper's table; `None` is its "N/A", not reached."""
-
-    final_mse: Positive | None = None
-    cost_to_tenth: Positive | None = None
-
-
 class Quick(_Checked):
     """What the quick variant changes: the same path through the code, in seconds."""
 
@@ -194,7 +188,7 @@ class Config(_Checked):
     command: str
     minutes: Positive
     way: str = ""
-    published: dict[str, Published] = {}
+    published: Literal[tuple(TABLES)] | None = None
     task: Annotated[Mnist | Objects, Field(discriminator="name")]
     hidden: tuple[Count, ...] = (256, 128, 256)
     topology: TopologyName
@@ -214,11 +208,6 @@ class Config(_Checked):
         labels = [scheme.label for scheme in self.schemes]
         if len(set(labels)) != len(labels):
             raise ValueError(f"labels of schemes must differ. Received: {labels}")
-        if unknown := set(self.published) - {"best", "worst", "default"}:
-            raise ValueError(
-                "`published` may have the columns best, worst and default. "
-                f"Received: {sorted(unknown)}"
-            )
         return self
 
     def topology_of(self, scheme: Scheme) -> str:

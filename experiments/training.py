@@ -6,7 +6,6 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,31 +13,15 @@ import tensorflow as tf
 
 import msann_keras as ms
 from experiments.budget import Staged, price, stages, too_small
-from experiments.callbacks import Evaluation, Watch
+from experiments.callbacks import Watch
 from experiments.config import Config, Scheme
+from experiments.runfiles import Evaluation, Run
 from experiments.synthetic import Task
 from msann.topology import resolve
 
 #: Calls of a run that ends by its seconds.
 UNLIMITED = 10**9
 OPTIMIZERS = {"tf1_rmsprop": ms.TF1RMSprop, "adam": keras.optimizers.Adam}
-
-
-class Run(NamedTuple):
-    """What a run leaves behind.
-
-    Attributes:
-        history: From the untrained network on; the MSE of one that diverged is NaN.
-        compile_seconds: To build, trace and compile the program; shared by all runs
-            of a `Trainer`.
-        hierarchy: The table of levels.
-        mean_mse: What the mean training target scores: the trivial predictor.
-    """
-
-    history: list[Evaluation]
-    compile_seconds: float
-    hierarchy: str
-    mean_mse: float
 
 
 class Trainer:

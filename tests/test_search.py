@@ -1,16 +1,14 @@
 """The search for gamma, L and k: proposals, words, and the command."""
 
-from types import SimpleNamespace
-
 import optuna
 import pytest
 import yaml
-from test_sweep import TINY
+from config_files import TINY
+from run_files import run_file
 
 from experiments.config import Config
-from experiments.runs import load_run
+from experiments.runfiles import RunFile, load_run
 from experiments.search import in_words, kind, main, propose, search
-from experiments.callbacks import Evaluation
 
 
 @pytest.mark.parametrize(
@@ -52,8 +50,7 @@ class Found:
     config = Config.model_validate(TINY)
 
     def __call__(self, scheme, seed):
-        history = [Evaluation(0.0, 0, 0.0, 0.25), Evaluation(1.0, 1, 1.0, 0.01)]
-        return SimpleNamespace(history=history)
+        return RunFile.model_validate(run_file({"seed": seed}, final=0.01))
 
 
 def test_a_search_that_goes_on_does_not_repeat_its_trials(tmp_path):

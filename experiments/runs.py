@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.config import Config, Scheme
+from experiments.config import Config
 from experiments.mnist import idx_file
 from experiments.provenance import provenance
 from experiments.runfiles import Run, RunFile, load_or_skip, write_run
+from experiments.schemes import Scheme
 
 #: The committed runs.
 RESULTS = Path(__file__).resolve().parent.parent / "results"

@@ -19,13 +19,15 @@ import optuna
 from rich.console import Console
 from rich.table import Table
 
-from experiments.config import Config, ConfigError, Scheme, load_config
+from experiments.config import Config, ConfigError, load_config
 from experiments.jobs import Job
 from experiments.runfiles import RunFile
 from experiments.runs import find_run, save_run
+from experiments.schemes import Scheme
 from experiments.tables import across
 from experiments.tasks import load_task
 from experiments.training import Trainer
+from msann.checks import integer, number
 from msann.cost import NOT_REACHED
 
 #: Proposals that are run on every seed.
@@ -216,6 +218,11 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 150)
     command = f"python -m experiments.search configs/{options.config.name} --way "
     command += f"{options.way} --trials {options.trials} --seconds {options.seconds:g}"
+    try:
+        integer("trials", options.trials, least=1)
+        number("seconds", options.seconds, above=0)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         config = load_config(options.config, options.way)
         options.runs.mkdir(parents=True, exist_ok=True)

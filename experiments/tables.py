@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from experiments.config import Config, Scheme
+from experiments.config import Config
 from experiments.published import TABLES
 from experiments.runs import Result
+from experiments.schemes import Scheme
 
 
 def table(config: Config, results: Sequence[Result]) -> Table:

@@ -34,6 +34,7 @@ def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
         **{
             "task": {"name": "mnist", "image_size": 8, "seed": 1, "validation": 100},
             "hidden": [8],
+            "grid": None,
             "budget": 2560,
             "evaluate_every": 640,
             "schemes": [
@@ -107,7 +108,10 @@ def test_bad_files_and_old_ones_are_named_and_made_again(tmp_path, capsys):
     [
         (["--workers", "0"], "`workers` must be at least 1. Received: workers=0"),
         (["--workers", "-1"], "`workers` must be at least 1. Received: workers=-1"),
-        (["--seeds", "3", "-1"], "`seeds` must be at least 0. Received: seeds=[3, -1]"),
+        (
+            ["--seeds", "3", "-1"],
+            "seeds.1: Input should be greater than or equal to 0",
+        ),
     ],
 )
 def test_bad_options_are_refused_by_name(tmp_path, capsys, options, message):

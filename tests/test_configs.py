@@ -1,8 +1,10 @@
 """Configs of experiments: those of the repository, ways, and refusals by key."""
 
+import math
+
 import pytest
 import yaml
-from config_files import ROOT, changed
+from config_files import PATH, ROOT, changed
 
 from experiments import published
 from experiments.budget import stages
@@ -93,6 +95,54 @@ def test_the_grid_is_the_papers():
         ({"budget": -1}, r"budget: Input should be greater than 0. Received: -1"),
         ({"topology": "torus"}, "topology: Input should be 'path', 'grid'.*'torus'"),
         ({"variant": "text"}, "variant: Input should be 'paper' or 'script'.*'text'"),
+        (
+            {"budget": math.inf},
+            "budget: Input should be a finite.* Received: inf",
+        ),
+        ({"minutes": math.nan}, "minutes: Input should be a finite.* Received: nan"),
+        ({"budget": True}, "budget: .*number, not true or false. Received: True"),
+        ({"seeds": [True]}, "seeds.0: Input should be a valid integer. Received: True"),
+        ({"seeds": [2**32]}, "seeds.0: Input should be less than 4294967296"),
+        ({"batch_size": 8.0}, "batch_size: Input should be a valid integer"),
+        ({"hidden": []}, "hidden: Tuple should have at least 1 item"),
+        (
+            {"schemes": [{"label": "a", "depth": 100}]},
+            r"schemes.0.depth must be at most \d+ for a layer of \d+ units with "
+            "`topology: path`. Received: depth=100$",
+        ),
+        (
+            {"schemes": [{"label": "a", "start_depth": 100}]},
+            "schemes.0.start_depth must be at most .* Received: start_depth=100$",
+        ),
+        (
+            {"grid": {"gamma": [1], "depth": [100]}},
+            "grid.depth must be .* Received: depth=100$",
+        ),
+        ({"grid": {"gamma": [9], "depth": [30]}}, "grid: .*at most 1,000,000 visits"),
+        (
+            {"schemes": [{"label": "a", "depth": 1, "coarsen_data": "no"}]},
+            "schemes.0.coarsen_data: Input should be a valid boolean. Received: 'no'",
+        ),
+        (
+            {"task": {"name": "mnist", "seed": 1, "validation": 10**9}},
+            "task.mnist: .*`validation` must be at most 4,999 with `source: bundled`. "
+            "Received: validation=1000000000$",
+        ),
+        (
+            {"task": {"name": "one_object", "variant": "paper", "seed": 1, "n": 12}},
+            "task.one_object.n: Input should be a multiple of 8. Received: 12",
+        ),
+        (
+            {
+                "task": {
+                    "name": "one_object",
+                    "variant": "paper",
+                    "seed": 1,
+                    "validation": 10**9,
+                }
+            },
+            "`samples` and `validation`.*must be at most 1,000,000,000 numbers",
+        ),
         ({"seeds": []}, "seeds: Tuple should have at least 1 item"),
         (
             {"task": {"name": "mnist", "source": "web", "seed": 1}},
@@ -164,6 +214,18 @@ def test_bad_ways_are_refused_by_key(tmp_path, changes, message):
 def test_unreadable_configs_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"readable YAML file.*none.yaml.*No such"):
         load_config(tmp_path / "none.yaml")
-    (tmp_path / "bad.yaml").write_text("a: [")
-    with pytest.raises(ConfigError, match="bad.yaml is not YAML"):
-        load_config(tmp_path / "bad.yaml")
+    bad = tmp_path / "bad.yaml"
+    for text in ("a: [", "\t: a", "a: 2001-99-99", "[" * 10**4):
+        bad.write_text(text)
+        with pytest.raises(ConfigError, match="bad.yaml is not YAML"):
+            load_config(bad)
+    bad.write_bytes(b"title: \xff")
+    with pytest.raises(ConfigError, match="bad.yaml.*not UTF-8: invalid.* at byte 7"):
+        load_config(bad)
+
+
+def test_other_seeds_change_nothing_else():
+    config = load_config(PATH)
+    other = config.with_seeds([7, 8])
+    assert other.seeds == (7, 8)
+    assert other.with_seeds(config.seeds) == config

@@ -68,7 +68,13 @@ def test_coarsened_training_that_diverges_ends_its_history(tmp_path):
     scheme = {"label": "a", "depth": 1, "coarsen_data": True, "optimizer": "adam"}
     schemes = [scheme | {"label": "b", "learning_rate": 3e38}, scheme]
     task = {"name": "mnist", "image_size": 8, "seed": 1, "validation": 100}
-    changes = {"task": task, "hidden": [8], "budget": 2560, "schemes": schemes}
+    changes = {
+        "task": task,
+        "hidden": [8],
+        "grid": None,
+        "budget": 2560,
+        "schemes": schemes,
+    }
     config = load_config(changed(tmp_path, **changes))
     diverging, sound = config.schemes
     told = []

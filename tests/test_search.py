@@ -44,6 +44,23 @@ def test_an_unknown_config_ends_with_one_line(tmp_path, capsys):
     assert "none.yaml" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seconds", "nan"], "`seconds` must be a finite number > 0. Received"),
+        (["--seconds", "inf"], "`seconds` must be a finite number > 0. Received"),
+        (["--seconds", "-1"], "`seconds` must be a finite number > 0. Received"),
+        (["--trials", "0"], "`trials` must be an integer >= 1. Received: trials=0"),
+    ],
+)
+def test_bad_options_are_refused_by_name(tmp_path, capsys, options, message):
+    runs = tmp_path / "runs"
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path / "none.yaml"), "--runs", str(runs), *options])
+    assert message in capsys.readouterr().err
+    assert not runs.exists()
+
+
 class Found:
     """In place of a runner: every run reaches its target at once."""
 

@@ -22,7 +22,11 @@ STYLES = {
     "grid": {"color": SHADES[1], "linestyle": "-", "linewidth": 1.9},
     "path": {"color": SHADES[3], "linestyle": (0, (6, 2)), "linewidth": 1.7},
     "shuffled": {"color": SHADES[5], "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.7},
-    "random orthogonal": {"color": SHADES[6], "linestyle": "-", "linewidth": 1.0},
+    "random orthogonal": {
+        "color": SHADES[6],
+        "linestyle": (0, (3, 1, 1, 1, 1, 1)),
+        "linewidth": 1.4,
+    },
     "all levels at once": {"color": SOFT, "linestyle": (0, (2, 1)), "linewidth": 2.4},
 }
 AXES = {"cost": "cost C(t)", "seconds": "seconds of training"}

@@ -208,7 +208,9 @@ def test_coarse_weights_restrict_the_sum_of_all_levels():
 @pytest.mark.parametrize("level", [-1, 3, True, 1.5])
 def test_refuses_other_levels(level):
     model = stack([ms.path(8), ms.path(4)], 2)
-    with pytest.raises(ValueError, match=rf"must be an integer in 0 .. 2.*level={level}"):
+    with pytest.raises(
+        ValueError, match=rf"must be an integer in 0 .. 2.*level={level}"
+    ):
         ms.coarse_network(model, level)
 
 
@@ -233,7 +235,9 @@ def test_coarse_data_are_averages_over_aggregates(topology, depth):
 
 @pytest.mark.parametrize("level", [-1, 2, True, 1.0])
 def test_coarse_data_refuses_other_levels(level):
-    with pytest.raises(ValueError, match=rf"must be an integer in 0 .. 1.*level={level}"):
+    with pytest.raises(
+        ValueError, match=rf"must be an integer in 0 .. 1.*level={level}"
+    ):
         ms.coarse_data(np.ones((1, 4)), chain(ms.path(4), 1), level)
 
 

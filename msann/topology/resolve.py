@@ -6,6 +6,7 @@ from typing import Any
 
 from msann.arrays import MAX_NODES
 from msann.checks import integer, shown
+from msann.graphs import adjacency
 from msann.topology.base import Topology
 from msann.topology.graph_topology import graph, is_graph
 from msann.topology.lattices import cycle, path, square_grid
@@ -36,7 +37,7 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
     if topology is None:
         topology = path(size)
     elif isinstance(topology, dict):
-        topology = Topology.from_config(topology)
+        topology = Topology.from_config(topology, argument)
     elif isinstance(topology, str):
         if topology not in BY_NAME:
             raise ValueError(
@@ -45,7 +46,7 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
             )
         topology = BY_NAME[topology](size)
     elif is_graph(topology):
-        topology = graph(topology)
+        topology = graph(adjacency(topology, argument))
     if not isinstance(topology, Topology):
         raise ValueError(
             f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, a "

@@ -96,7 +96,7 @@ prolongation-report: install ## Compare methods, scan beta, check section 5: a p
 	$(RUN) -m experiments.prolongation report
 
 benchmark-fine-gradient: install ## Time a step at each level against a plain step
-	$(RUN) benchmarks/fine_gradient.py
+	$(RUN) -m benchmarks.fine_gradient
 
 benchmark-clock: install ## Seconds to a target: coarsened data against tuned plain training
 	$(RUN) -m benchmarks.clock

@@ -18,41 +18,36 @@ import keras
 import numpy as np
 
 import msann_keras as ms
-from benchmarks.clock import BATCH, network
+from benchmarks.clock.bench import BATCH, network
 from experiments.synthetic import one_object
 
 PLAIN = ms.Schedule((ms.Visit(0, 64),))
 
 
-class Stopwatch(keras.callbacks.Callback):
-    """Seconds of each compiled call, over the plain steps that C(t) charges for it."""
-
-    def on_train_begin(self, logs=None):
-        """Forget the calls of an earlier fit."""
-        self.calls, self.cost = [], 0.0
-
-    def on_train_batch_begin(self, batch, logs=None):
-        """Start."""
-        self.began = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Stop."""
-        steps = (self.model.cost - self.cost) / BATCH
-        self.calls.append((time.perf_counter() - self.began) / steps)
-        self.cost = self.model.cost
-
-
 def seconds_per_step(model, data, schedule, calls):
     """Seconds of a call over its C(t) / 128, the median over some calls."""
-    watch = Stopwatch()
+    made = [(0.0, 0.0)]  # seconds and plain steps, call by call
+
+    def begin(batch, logs):
+        made.append((time.perf_counter(), None))
+
+    def end(batch, logs):
+        made[-1] = time.perf_counter() - made[-1][0], logs["cost"] / BATCH
+
     model.fit(
         *data,
         batch_size=BATCH,
         steps_per_epoch=calls * model.steps_per_execution,
-        callbacks=[ms.CycleSchedule(schedule=schedule, coarsen_data=True), watch],
+        callbacks=[
+            ms.CycleSchedule(schedule=schedule, coarsen_data=True),
+            keras.callbacks.LambdaCallback(
+                on_train_batch_begin=begin, on_train_batch_end=end
+            ),
+        ],
         verbose=0,
     )
-    return np.median(watch.calls)
+    seconds, steps = np.transpose(made)
+    return np.median(seconds[1:] / np.diff(steps))
 
 
 def main():

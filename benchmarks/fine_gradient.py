@@ -1,6 +1,6 @@
 """What a step at each level costs with the fine gradient, in plain steps.
 
-    python benchmarks/fine_gradient.py [--steps-per-execution 32] [--topology path]
+    python -m benchmarks.fine_gradient [--steps-per-execution 32] [--topology path]
 
 Trains the paper's network 1024-256-128-256-1024 through `fit`, at one level for a
 while, in turn with the same network as a plain `keras.Model`. Every scheme has the
@@ -10,7 +10,6 @@ multiples of the plain step of the same round.
 
 import argparse
 import os
-import time
 from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 import msann_keras as ms
+from experiments.callbacks import Seconds
 
 SIZES = (1024, 256, 128, 256, 1024)
 DEPTH = 6
@@ -33,18 +33,6 @@ def network():
     )
 
 
-class Clock(keras.callbacks.Callback):
-    """Times the epoch; `fit` itself may wait 0.2 s for its iterator to close."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Start."""
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Stop."""
-        self.seconds = time.perf_counter() - self.began
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps-per-execution", type=int, default=32)
@@ -56,7 +44,7 @@ def main():
     data = tf.data.Dataset.from_tensors((image, image)).cache().repeat()
 
     def seconds_per_step(model, callbacks=()):
-        clock = Clock()
+        clock = Seconds(BATCH)
         model.fit(
             data,
             steps_per_epoch=options.steps,

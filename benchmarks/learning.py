@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 import msann_keras as ms
-from benchmarks.clock import BATCH, Bench, Trial, network, task
+from benchmarks.clock.bench import BATCH, Bench, Trial, network, task
+from experiments.callbacks import Watch
 from msann.cost import cost_to_target
 
 DEPTH = 4
@@ -57,7 +58,7 @@ def train(bench, models, way, seed, budget):
         models[way.data, way.growth] = model
     model = models[way.data, way.growth]
     keras.utils.set_random_seed(seed)
-    start = ms.multilevel(network(bench.size), DEPTH).merge()
+    start = ms.multilevel(network(bench.size), DEPTH, start="paper").merge()
     bench.reset(model, start, Trial(way.data, "Adam", way.rate))
     factors = model.hierarchy.glorot_ratios if way.by_level else (1.0,) * (DEPTH + 1)
     cycles = ms.CycleSchedule(
@@ -66,7 +67,7 @@ def train(bench, models, way, seed, budget):
         rate_factors=factors,
         consistency=way.tau,
     )
-    watch = Watch(bench.mse, budget)
+    watch = Watch(bench.mse, lambda history: history[-1].cost >= budget)
     options = {"epochs": 10**6, "callbacks": [cycles, watch], "verbose": 0}
     if coarsen:
         model.fit(bench.data.x, bench.data.y, batch_size=BATCH, **options)
@@ -76,20 +77,7 @@ def train(bench, models, way, seed, budget):
         model.fit(
             batches.repeat(), steps_per_epoch=model.steps_per_execution, **options
         )
-    return [(x.cost, x.seconds, x.result) for x in watch.history if x.cost <= budget]
-
-
-class Watch(ms.Evaluate):
-    """Evaluates after every cycle until the budget is used up."""
-
-    def __init__(self, function, budget):
-        super().__init__(function, cost=1)
-        self.budget = budget
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Evaluate, and stop if it is time."""
-        super().on_train_batch_end(batch, logs)
-        self.model.stop_training = logs["cost"] >= self.budget
+    return [(x.cost, x.seconds, x.mse) for x in watch.history if x.cost <= budget]
 
 
 def main():

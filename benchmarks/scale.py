@@ -44,7 +44,7 @@ AVERAGING = [
 def train(samples, n, depth):
     """What a few cycles took, as plain values."""
     import msann_keras as ms
-    from benchmarks.clock import BATCH, network
+    from benchmarks.clock.bench import BATCH, network
     from experiments.synthetic import one_object
 
     before = peak_memory()
@@ -75,9 +75,9 @@ def train(samples, n, depth):
 def averaging(name, depth):
     """Median seconds to bring a task's data to the device and average them to L."""
     import msann_keras as ms
-    from benchmarks.clock import network, task
-    from msann_keras.coarse import coarsening
-    from msann_keras.feeding import MEMORY, Arrays
+    from benchmarks.clock.bench import network, task
+    from msann_keras.engines.coarsened.data import MEMORY, Arrays
+    from msann_keras.engines.coarsened.network import coarsening
 
     data = task(name)
     plain = network(data.x.shape[1])

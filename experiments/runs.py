@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict
 
 from experiments.config import Config, Scheme
 from experiments.mnist import idx_file
-from experiments.training import Evaluation, Run
+from experiments.callbacks import Evaluation
+from experiments.training import Run
 
 #: Changes when old run files can no longer be read.
 FORMAT = 2

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from msann import checks
-from msann.topology import Topology, chain, resolve
+from msann.topology import MAX_DEPTH, Topology, chain, resolve
 from msann_keras.transfer import sum_of_levels
 
 
@@ -64,14 +64,11 @@ class Multilevel(keras.initializers.Initializer):
         output_topology: Topology | str | dict | None = None,
         seed: int | None = None,
     ):
-        depth = checks.integer("depth", depth, least=0)
+        depth = checks.integer("depth", depth, least=0, most=MAX_DEPTH)
         if seed is not None:
             seed = checks.integer("seed", seed, least=0)
-        if base is None:
-            raise ValueError(
-                "`base` must be a Keras initializer, its name or its config. "
-                "Received: base=None"
-            )
+        if base is None or base == {}:
+            checks.refuse("base", base, "a Keras initializer, its name or its config")
         self.depth = depth
         self.base = _seeded(keras.initializers.get(base), seed)
         self.input_topology = input_topology
@@ -83,7 +80,11 @@ class Multilevel(keras.initializers.Initializer):
 
     def __call__(self, shape, dtype=None):
         """Draw the kernel."""
-        shape = tuple(shape)
+        shape = checks.integers("shape", shape, least=1)
+        try:
+            dtype = keras.backend.standardize_dtype(dtype)  # the floatx of None
+        except (ValueError, TypeError):
+            checks.refuse("dtype", dtype, "a dtype of Keras, such as 'float32'")
         if len(shape) != 2:
             raise ValueError(
                 "`shape` must be (rows, columns): `Multilevel` is for the kernel of "

@@ -30,6 +30,36 @@ def refuse_nan(argument: str, data: Any) -> None:
             )
 
 
+def array_of(argument: str, data: Any) -> np.ndarray:
+    """Data as an array of real numbers, samples along its first axis.
+
+    Numbers of float64 become Keras's `floatx`, as they do in `keras.Model.fit`.
+
+    Raises:
+        ValueError: Anything else: ragged lists, strings, complex numbers, one number.
+            NaN in what was no array, which `fit` has looked through already.
+
+    >>> array_of("x", [[1, 2], [3]])
+    Traceback (most recent call last):
+    ValueError: `x` must be an array of real numbers, samples along its first axis.
+    Received: x of list, shape () and dtype object
+    """
+    try:
+        array = np.asarray(data)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    real = array.dtype.kind in "buif" or array.dtype.name == "bfloat16"
+    if not real or not array.ndim:
+        raise ValueError(
+            f"`{argument}` must be an array of real numbers, samples along its first "
+            f"axis. Received: {argument} of {type(data).__name__}, shape {array.shape} "
+            f"and dtype {array.dtype}"
+        )
+    if array is not data:
+        refuse_nan(argument, array)
+    return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
+
+
 def symbolic(x: Any) -> Any:
     """Symbolic inputs like the data `x`, to build a model with.
 

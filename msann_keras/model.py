@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from msann import checks
 from msann.hierarchy import Hierarchy, Weight
-from msann.schedules import EVERY_LEVEL, Visit
+from msann.schedules import EVERY_LEVEL, MAX_STEPS, Visit
 from msann_keras import focus
 from msann_keras.callbacks import CycleSchedule
 from msann_keras.engines.coarsened.program import Program
@@ -25,7 +25,7 @@ from msann_keras.optimizers.multilevel import MultilevelOptimizer, Progress, unw
 from msann_keras.session import Session
 from msann_keras.spaces import multilevel_within
 
-_FIT = signature(keras.Model.fit)
+_COMPILE, _FIT = signature(keras.Model.compile), signature(keras.Model.fit)
 
 
 @keras.saving.register_keras_serializable("msann_keras")
@@ -158,6 +158,9 @@ class MultilevelModel(keras.Model):
         self, optimizer="rmsprop", loss=None, loss_weights=None, *args, **kwargs
     ):
         """As `keras.Model.compile`, with one copy of `optimizer` for each level."""
+        given = _COMPILE.bind(self, optimizer, loss, loss_weights, *args, **kwargs)
+        steps = given.arguments.get("steps_per_execution", 1)
+        checks.integer("steps_per_execution", steps, least=1, most=MAX_STEPS)
         with self.distribute_strategy.scope():  # the model's own, or the current one
             if tf.distribute.has_strategy():
                 raise ValueError(
@@ -200,12 +203,13 @@ class MultilevelModel(keras.Model):
             )
             return
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
+        if self.built and self.optimizer is not None:
             self._build_optimizer()
 
     def load_weights(self, *args, **kwargs):
         """As `keras.Model.load_weights`, the optimizers' slots included."""
         if self.compiled and self.built and self.optimizer is not None:
+            self.optimizer = self._multilevel(self.optimizer)
             self.optimizer.build(self.trainable_variables)
         return super().load_weights(*args, **kwargs)
 
@@ -221,6 +225,8 @@ class MultilevelModel(keras.Model):
             refuse_nan(argument, data)
         bound = _FIT.bind(self, x, y, *args, **kwargs).arguments
         options = {name: bound[name] for name in bound if name != "self"}
+        for name in {"epochs", "initial_epoch"} & options.keys():
+            options[name] = checks.integer(name, options[name], least=0)
         callback = _cycle_schedule(options.get("callbacks"))
         level = self._level
         self._check_compiled()

@@ -37,6 +37,7 @@ class Session:
         engine: What trains.
         rates: Learning rate of each level as a multiple of level 0's, for this fit;
             `None` for the optimizer's own.
+        resume: Go on in the schedule where the model stands, or begin anew.
         seconds: That were spent before the first step, in averaging data.
 
     Attributes:
@@ -52,17 +53,18 @@ class Session:
         schedule: Schedule,
         engine: Engine,
         rates: Sequence[float] | None = None,
+        resume: bool = False,
         seconds: float = 0.0,
     ):
         self.model, self.schedule, self.engine = model, schedule, engine
-        self.seconds = seconds
+        self.resume, self.seconds = resume, seconds
         unwrapped(model.optimizer).use_rates(rates)
         self.progress: Progress | None = None
         self.level: int | None = None
         self.logs: dict[str, Any] = {}
         self._shares = model.hierarchy.shares
 
-    def place(self, resume: bool) -> None:
+    def place(self) -> None:
         """Find the place in the schedule: where the model stands, or the beginning.
 
         It happens once, when the first epoch begins: when training begins it would be
@@ -71,7 +73,7 @@ class Session:
         if self.progress is not None:
             return
         optimizer = unwrapped(self.model.optimizer)
-        if not resume:
+        if not self.resume:
             optimizer.reset_progress()
         self.progress = optimizer.progress
 
@@ -108,12 +110,16 @@ class Session:
         self.logs = logs
         return logs
 
+    @property
+    def cost(self) -> float:
+        """C(t), section 4.1, since the schedule began."""
+        return sum(map(mul, self._shares, self.progress.level_examples))
+
     def walked(self) -> dict[str, float]:
-        """Level, C(t) (section 4.1) and seconds, for the logs."""
+        """Level, C(t) and seconds, for the logs."""
         if self.level is None:
             return {}
-        cost = sum(map(mul, self._shares, self.progress.level_examples))
-        return {"level": self.level, "cost": cost, "seconds": self.seconds}
+        return {"level": self.level, "cost": self.cost, "seconds": self.seconds}
 
 
 def _level_after(visits, batches: int) -> int:

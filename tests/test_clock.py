@@ -1,18 +1,11 @@
-"""The rules of benchmarks/clock.py: which trial is best, and what is reported."""
+"""The rules of benchmarks/clock: which trial is best, and what is reported."""
 
 import numpy as np
 import pytest
 
-from benchmarks.clock import (
-    SEEDS,
-    TUNING_SEEDS,
-    Outcome,
-    Trial,
-    best_of,
-    reached,
-    rows,
-    tuned,
-)
+from benchmarks.clock.bench import SEEDS, TUNING_SEEDS, Outcome, Trial
+from benchmarks.clock.report import rows
+from benchmarks.clock.tuning import best_of, reached, tuned
 
 A, B, C = (Trial("cycles", "Adam", rate) for rate in (1e-3, 2e-3, 4e-3))
 NEVER = float("inf")

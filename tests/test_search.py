@@ -10,7 +10,7 @@ from test_sweep import TINY
 from experiments.config import Config
 from experiments.runs import load_run
 from experiments.search import in_words, kind, main, propose, search
-from experiments.training import Evaluation
+from experiments.callbacks import Evaluation
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from experiments.jobs import jobs
 from experiments.queue import Queue, _began
 from experiments.runs import FORMAT, Run, load_run, save_run
 from experiments.sweep import gather, sweep
-from experiments.training import Evaluation
+from experiments.callbacks import Evaluation
 
 ROOT = Path(__file__).parent.parent
 

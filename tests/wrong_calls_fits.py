@@ -143,7 +143,6 @@ def _with_callbacks():
         wrong |= {
             f"CycleSchedule {kind}, then False": [schedule(kind), schedule(False)],
             f"CycleSchedule {kind}, then True": [schedule(kind), schedule(True)],
-            f"Evaluate, then CycleSchedule {kind}": [evaluate(), schedule(kind)],
             f"too deep, {kind}": [schedule(kind, schedule=DEEP)],
             f"too many steps, {kind}": [schedule(kind, smoothing_steps=(1, 2, 3))],
             f"one factor, {kind}": [schedule(kind, rate_factors=(1,))],

@@ -12,6 +12,7 @@ from msann.schedules.cycles import (
 )
 from msann.schedules.schedule import (
     EVERY_LEVEL,
+    MAX_STEPS,
     MAX_VISITS,
     Schedule,
     State,
@@ -21,6 +22,7 @@ from msann.schedules.schedule import (
 
 __all__ = [
     "EVERY_LEVEL",
+    "MAX_STEPS",
     "MAX_VISITS",
     "Growing",
     "Schedule",

@@ -1,6 +1,6 @@
 """Topologies: what the nodes of a space look like, and how they coarsen."""
 
-from msann.topology.base import Chain, Topology, chain
+from msann.topology.base import MAX_DEPTH, Chain, Topology, chain
 from msann.topology.graph_topology import graph
 from msann.topology.lattices import cycle, grid, path, square_grid, torus
 from msann.topology.others import (
@@ -12,6 +12,7 @@ from msann.topology.others import (
 from msann.topology.resolve import resolve
 
 __all__ = [
+    "MAX_DEPTH",
     "Chain",
     "Topology",
     "chain",

@@ -100,12 +100,8 @@ class Topology(ABC):
         }
 
     @staticmethod
-    def from_config(config: dict[str, Any], argument: str = "config") -> Topology:
+    def from_config(config: dict[str, Any]) -> Topology:
         """The topology that `get_config` described.
-
-        Args:
-            config: What `get_config` returned.
-            argument: What to call it in an error.
 
         Raises:
             ValueError: An unknown kind, or fields that it does not have.
@@ -114,11 +110,11 @@ class Topology(ABC):
         >>> Topology.from_config({'kind': 'Grid', 'shape': [4, 4]})
         Grid(shape=(4, 4))
         """
-        config = dict(instance(argument, config, Mapping, "a mapping with a `kind`"))
+        config = dict(instance("config", config, Mapping, "a mapping with a `kind`"))
         kind = config.pop("kind", None)
         if not isinstance(kind, str) or kind not in Topology._kinds:
             raise ValueError(
-                f"`kind` in `{argument}` must be one of {sorted(Topology._kinds)}; a "
+                f"`kind` in `config` must be one of {sorted(Topology._kinds)}; a "
                 "topology of your own must be imported before it is read. "
                 f"Received: kind={kind!r}"
             )
@@ -126,7 +122,7 @@ class Topology(ABC):
             return Topology._kinds[kind].from_fields(**config)
         except TypeError as error:  # a field is missing, unknown or of another type
             raise ValueError(
-                f"`{argument}` does not describe a {kind}: {error}. Received: {config}"
+                f"`config` does not describe a {kind}: {error}. Received: {config}"
             ) from error
 
     @classmethod

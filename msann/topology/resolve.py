@@ -6,7 +6,6 @@ from typing import Any
 
 from msann.arrays import MAX_NODES
 from msann.checks import integer, shown
-from msann.graphs import adjacency
 from msann.topology.base import Topology
 from msann.topology.graph_topology import graph, is_graph
 from msann.topology.lattices import cycle, path, square_grid
@@ -37,7 +36,7 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
     if topology is None:
         topology = path(size)
     elif isinstance(topology, dict):
-        topology = Topology.from_config(topology, argument)
+        topology = _named(argument, Topology.from_config, topology)
     elif isinstance(topology, str):
         if topology not in BY_NAME:
             raise ValueError(
@@ -46,7 +45,7 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
             )
         topology = BY_NAME[topology](size)
     elif is_graph(topology):
-        topology = graph(adjacency(topology, argument))
+        topology = _named(argument, graph, topology)
     if not isinstance(topology, Topology):
         raise ValueError(
             f"`{argument}` must be a topology, such as `msann_keras.grid(32, 32)`, a "
@@ -59,3 +58,11 @@ def resolve(topology: Any, size: int, argument: str) -> Topology:
             f"Received: {argument}={topology!r} with {topology.size} nodes"
         )
     return topology
+
+
+def _named(argument, make, value):
+    """What `make` makes of a value, its refusals in the name of the argument."""
+    try:
+        return make(value)
+    except ValueError as error:
+        raise ValueError(f"`{argument}` is no topology. {error}") from error

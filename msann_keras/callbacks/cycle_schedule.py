@@ -108,6 +108,9 @@ class CycleSchedule(keras.callbacks.Callback):
         self.coarsen_data = checks.flag("coarsen_data", coarsen_data)
         if rate_factors is not None:
             rate_factors = checks.reals("rate_factors", rate_factors, above=0)
+            if rate_factors[:1] != (1,):
+                wanted = "one positive number for each level, level 0's being 1"
+                checks.refuse("rate_factors", rate_factors, wanted)
         self.rate_factors = rate_factors
         self.consistency = checks.integer("consistency", consistency, 0, MOST_BATCHES)
         if memory is not None:
@@ -140,10 +143,12 @@ class CycleSchedule(keras.callbacks.Callback):
             factors = model.hierarchy.glorot_ratios
         unwrapped(model.optimizer).check_factors(factors)
         if not self.coarsen_data:
-            return Session(model, schedule, model.fine_gradient(), factors), options
-        program = model.program(self.consistency)
-        engine, options = prepared(program, schedule, options, self.memory)
-        return Session(model, schedule, engine, factors, engine.seconds), options
+            engine, seconds = model.fine_gradient(), 0.0
+        else:
+            program = model.program(self.consistency)
+            engine, options = prepared(program, schedule, options, self.memory)
+            seconds = engine.seconds
+        return Session(model, schedule, engine, factors, self.resume, seconds), options
 
     def schedule_for(self, depth: int) -> Schedule:
         """The schedule for a model of so many levels.
@@ -185,7 +190,7 @@ class CycleSchedule(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Find the model's place in the schedule."""
-        self.model.session.place(self.resume)
+        self.model.session.place()
 
     def on_train_batch_end(self, batch, logs=None):
         """Log level, cost and seconds."""

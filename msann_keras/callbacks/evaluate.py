@@ -13,9 +13,10 @@ from msann import checks
 class Evaluate(keras.callbacks.Callback):
     """Evaluate between compiled calls, every so much training; outside its clock.
 
-    It comes after `CycleSchedule`, whose `cost` and `seconds` it goes by: `seconds`
-    count training alone. With coarsened data a call is a whole cycle, so that the model
-    is always evaluated at the same point of the cycle, after smoothing at level 0.
+    It goes by `cost` and `seconds` of the `CycleSchedule` beside it; the seconds are
+    those of averaging data and of training alone. With coarsened data a call is a whole
+    cycle, so that the model is always evaluated at the same point of the cycle, after
+    smoothing at level 0.
 
     Args:
         function: Called with the model; what it returns is kept.
@@ -28,7 +29,8 @@ class Evaluate(keras.callbacks.Callback):
 
     Raises:
         ValueError: `function` cannot be called; not exactly one of `cost` and
-            `seconds`, or not positive. In `fit`: no `CycleSchedule` comes before it.
+            `seconds`, or not positive. In `fit`: there is no `CycleSchedule`.
+        TypeError: In `fit`: the model is not a `MultilevelModel`.
 
     Example:
 
@@ -55,7 +57,7 @@ class Evaluate(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Begin a new history."""
-        if not hasattr(self.model, "progress"):
+        if not hasattr(self.model, "session"):
             raise TypeError(
                 "`Evaluate` needs a MultilevelModel, which a CycleSchedule trains. "
                 f"Received: {type(self.model).__name__}"
@@ -64,23 +66,26 @@ class Evaluate(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Evaluate the model as training finds it."""
-        # Not when training begins, when the schedule has not found its place yet.
-        if not self.history:
-            self._evaluate({"cost": self.model.cost, "seconds": 0.0})
-            self.model.reset_metrics()  # also those that were built just now
+        # Not when training begins: callbacks that come later may restore weights then.
+        if self.history:
+            return
+        if self.model.session is None:
+            raise ValueError(
+                "`callbacks` must hold a `CycleSchedule` beside `Evaluate`, whose cost "
+                "and seconds it goes by. Received: none"
+            )
+        self.model.session.place()
+        self._evaluate()
+        self.model.reset_metrics()  # also those that were built just now
 
     def on_train_batch_end(self, batch, logs=None):
         """Evaluate if it is time."""
-        if self.measure not in logs:
-            raise ValueError(
-                "`Evaluate` must come after a `CycleSchedule` in `callbacks`, which "
-                f"logs {self.measure!r}. Received: logs of {sorted(logs)}"
-            )
-        if logs[self.measure] - getattr(self.history[-1], self.measure) >= self.every:
-            self._evaluate(logs)
+        spent = getattr(self.model.session, self.measure)
+        if spent - getattr(self.history[-1], self.measure) >= self.every:
+            self._evaluate()
 
-    def _evaluate(self, logs):
-        began = time.perf_counter()
+    def _evaluate(self):
+        session, began = self.model.session, time.perf_counter()
         # `model.evaluate` would begin the metrics of the running epoch anew.
         metrics = [v for x in self.model.metrics for v in x.variables]
         before = [v.numpy().copy() for v in metrics]
@@ -88,8 +93,8 @@ class Evaluate(keras.callbacks.Callback):
         for variable, value in zip(metrics, before, strict=True):
             variable.assign(value)
         self.seconds += time.perf_counter() - began
-        examples = self.model.progress.examples
-        self.history.append(Evaluation(logs["cost"], examples, logs["seconds"], result))
+        examples = session.progress.examples
+        self.history.append(Evaluation(session.cost, examples, session.seconds, result))
 
 
 class Evaluation(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from msann import checks
+from msann.arrays import real_array
 from msann.schedules import EVERY_LEVEL
 from msann.topology import Chain, Topology, chain, resolve
 from msann_keras import focus
@@ -188,12 +188,17 @@ class MultilevelDense(keras.layers.Layer):
         """Make Theta equal `kernel` and `bias` by setting level 0; others stay.
 
         Raises:
-            ValueError: Other shapes than `theta()` has, or a bias too many or missing.
+            ValueError: No finite real numbers, other shapes than `theta()` has, or a
+                bias too many or missing.
         """
         rest, rest_bias = self.theta(without=0)
         own = self.kernels[:1] + (self.biases[:1] or [None])
         expected = [None if x is None else tuple(x.shape) for x in own]
-        received = [None if x is None else np.shape(x) for x in (kernel, bias)]
+        kernel, bias = (
+            None if x is None else real_array(name, x).astype(self.variable_dtype)
+            for name, x in (("kernel", kernel), ("bias", bias))
+        )
+        received = [None if x is None else x.shape for x in (kernel, bias)]
         if received != expected:
             raise ValueError(
                 f"Kernel and bias of the layer {self.name!r} must have the shapes "

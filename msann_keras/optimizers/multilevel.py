@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from msann import checks
+from msann.topology import MAX_DEPTH
 from msann_keras import focus
 from msann_keras.layers import at_level
 
@@ -75,7 +76,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         packed: dict[str, tuple[int, str]] | None = None,
         name: str = "multilevel_optimizer",
     ):
-        depth = checks.integer("depth", depth, least=0)
+        depth = checks.integer("depth", depth, least=0, most=MAX_DEPTH)
         if optimizer is None:
             raise ValueError(
                 "`optimizer` must be a Keras optimizer, its name or its config. "

@@ -17,6 +17,7 @@ from keras import ops
 
 from msann import checks
 from msann.topology import Chain
+from msann_keras.inputs import array_of
 from msann_keras.transfer import scaled
 
 #: How far P P^T 1 may be from 1.
@@ -49,7 +50,9 @@ def coarse_data(data: Any, chain: Chain, level: int) -> Any:
             f"Received: chain={chain!r}"
         )
     level = checks.integer("level", level, least=0, most=len(chain.steps))
-    shape = np.shape(data) if not hasattr(data, "shape") else tuple(data.shape)
+    if not hasattr(data, "shape") or isinstance(data, np.ndarray):
+        data = array_of("data", data)
+    shape = tuple(data.shape)
     if not shape or shape[-1] != chain.sizes[0]:
         raise ValueError(
             f"`data` must have {chain.sizes[0]} entries along its last axis, one for "

@@ -20,7 +20,7 @@ from msann import checks
 from msann.schedules import Schedule, State
 from msann_keras.engines.coarsened.data import MEMORY, Arrays, Batches
 from msann_keras.engines.coarsened.program import Program
-from msann_keras.engines.coarsened.samples import split
+from msann_keras.engines.coarsened.samples import check_validation, split
 
 
 class CoarsenedCycles:
@@ -129,6 +129,8 @@ def prepared(
     if fraction and options.get("validation_data") is None:
         (x, y, sample_weight), held_out = split(x, y, sample_weight, fraction)
         options["validation_data"] = held_out
+    if options.get("validation_data") is not None:
+        check_validation(options["validation_data"], program.parts)
     # Follows `keras.utils.set_random_seed`, as Keras's own shuffling does.
     rng = np.random.default_rng(np.random.randint(2**31))
     memory = MEMORY if memory is None else memory
@@ -160,7 +162,7 @@ def _refuse_meaningless(x, y, options) -> None:
         raise ValueError(
             "`class_weight` has no effect on coarsened data; give `sample_weight`."
         )
-    if not options.get("shuffle", True):
+    if not checks.flag("shuffle", options.get("shuffle", True)):
         raise ValueError(
             "`shuffle=False` is not for coarsened data, whose batches are drawn at "
             "random within the compiled cycle."

@@ -6,18 +6,31 @@ array is said here, by the name of the argument.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from msann import checks
 from msann_keras.engines.coarsened.network import Coarsening
+from msann_keras.inputs import array_of
 
 #: Inputs, targets and sample weights (none, or one), each in the model's order.
 Parts = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 
 
-def parts_of(x: Any, y: Any, sample_weight: Any, coarsening: Coarsening) -> Parts:
+#: What the three are called in an error.
+NAMES = ("x", "y", "sample_weight")
+
+
+def parts_of(
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    coarsening: Coarsening,
+    names: Sequence[str] = NAMES,
+) -> Parts:
     """Inputs, targets and weights as arrays that fit the model and each other.
 
     Args:
@@ -25,6 +38,7 @@ def parts_of(x: Any, y: Any, sample_weight: Any, coarsening: Coarsening) -> Part
         y: The same for the targets.
         sample_weight: Array `(samples,)`, or `None`.
         coarsening: The spaces of the model.
+        names: Of the three arguments, for errors.
 
     Raises:
         ValueError: An array is missing or one too many, holds no real numbers, or does
@@ -32,22 +46,22 @@ def parts_of(x: Any, y: Any, sample_weight: Any, coarsening: Coarsening) -> Part
     """
     graph = coarsening.seen.graph
     input_names = [tensor.name for tensor in graph.inputs]
-    inputs = _in_order("x", x, graph.input, input_names)
-    targets = _in_order("y", y, graph.output, graph.output_names)
+    inputs = _in_order(names[0], x, graph.input, input_names)
+    targets = _in_order(names[1], y, graph.output, graph.output_names)
     for array, tensor in zip(inputs, graph.inputs, strict=True):
-        _check_shape("x", array, tensor.shape)
+        _check_shape(names[0], array, tensor.shape)
     ends = zip(targets, graph.outputs, coarsening.outputs, strict=True)
     for array, tensor, chain in ends:
         # Labels of classes, say, have a shape of their own; they are not averaged.
         if chain.sizes[-1] < chain.sizes[0]:
-            _check_shape("y", array, tensor.shape)
-    weights = () if sample_weight is None else (_weights(sample_weight),)
+            _check_shape(names[1], array, tensor.shape)
+    weights = () if sample_weight is None else (_weights(names[2], sample_weight),)
     result = (inputs, targets, weights)
     lengths = {len(array) for part in result for array in part}
     if len(lengths) != 1 or not min(lengths):
         raise ValueError(
-            "`x`, `y` and `sample_weight` must have the same number of samples, at "
-            f"least one. Received: {sorted(lengths)} samples"
+            f"`{names[0]}`, `{names[1]}` and `{names[2]}` must have the same number of "
+            f"samples, at least one. Received: {sorted(lengths)} samples"
         )
     return result
 
@@ -72,6 +86,23 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple:
     return kept, tuple(a for a in held_out if a is not None)
 
 
+def check_validation(data: Any, coarsening: Coarsening) -> None:
+    """Refuse `validation_data` that Keras would stumble over after the first epoch.
+
+    Raises:
+        ValueError: Neither arrays `(x, y)` or `(x, y, sample_weight)` that fit the
+            model, nor batches.
+    """
+    if isinstance(data, tuple | list) and len(data) in (2, 3):
+        names = [f"validation_data[{i}]" for i in range(3)]
+        parts_of(*(*data, None)[:3], coarsening, names)
+    elif isinstance(data, tuple | list | str | bytes) or not (
+        hasattr(data, "__iter__") or hasattr(data, "__getitem__")
+    ):
+        wanted = "(x, y), (x, y, sample_weight), or batches of these"
+        checks.refuse("validation_data", data, wanted)
+
+
 def _in_order(argument, data, structure, names) -> tuple[np.ndarray, ...]:
     """The arrays in the order of the model, by name if they come in a dict."""
     if isinstance(data, dict):
@@ -90,27 +121,12 @@ def _in_order(argument, data, structure, names) -> tuple[np.ndarray, ...]:
             f"`{argument}` must have one array for each of {names}. "
             f"Received: {len(data)} arrays"
         )
-    return tuple(_array(argument, part) for part in data)
+    return tuple(array_of(argument, part) for part in data)
 
 
 def _is_nested_numbers(data) -> bool:
     """Whether a list is an array written out, and not a list of arrays."""
     return bool(data) and not any(hasattr(part, "shape") for part in data)
-
-
-def _array(argument, data) -> np.ndarray:
-    try:
-        array = np.asarray(data)
-    except ValueError:  # rows of different lengths
-        array = np.asarray(None)
-    real = array.dtype.kind in "buif" or array.dtype.name == "bfloat16"
-    if not real or not array.ndim:
-        raise ValueError(
-            f"`{argument}` must be an array of real numbers, samples along its first "
-            f"axis. Received: {argument} of {type(data).__name__}, shape {array.shape} "
-            f"and dtype {array.dtype}"
-        )
-    return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
 
 
 def _check_shape(argument, array, shape):
@@ -125,16 +141,16 @@ def _check_shape(argument, array, shape):
         )
 
 
-def _weights(sample_weight) -> np.ndarray:
+def _weights(name, sample_weight) -> np.ndarray:
     if isinstance(sample_weight, list | tuple | dict):
         raise ValueError(
-            "`sample_weight` must be one array on coarsened data, not one for each "
+            f"`{name}` must be one array on coarsened data, not one for each "
             f"output. Received: a {type(sample_weight).__name__}"
         )
-    array = _array("sample_weight", sample_weight)
+    array = array_of(name, sample_weight)
     if array.ndim != 1 or not (np.isfinite(array).all() and (array >= 0).all()):
         raise ValueError(
-            "`sample_weight` must hold one finite number >= 0 for each sample. "
+            f"`{name}` must hold one finite number >= 0 for each sample. "
             f"Received: an array of shape {array.shape}, from {array.min(initial=0)} "
             f"to {array.max(initial=0)}"
         )

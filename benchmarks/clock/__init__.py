@@ -1,0 +1,1 @@
+"""Seconds to a target, tuned against tuned: `python -m benchmarks.clock`."""

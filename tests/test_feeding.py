@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_coarse import averages
+from coarsened import averages
 
 import msann_keras as ms
 from msann_keras.engines.coarsened import data as feeding

@@ -1,5 +1,6 @@
 """Averages by hand, and small models whose data are coarsened."""
 
+import keras
 from matrices import dense
 
 import msann_keras as ms
@@ -33,3 +34,21 @@ def averages(x, topology, level):
         return x
     blocks = (matrix(topology, level) != 0).astype(float)
     return x @ blocks / blocks.sum(axis=0)
+
+
+def one_layer(depth=2, **options):
+    """One layer, of 8 and 4 units."""
+    inputs = keras.Input((8,))
+    layer = ms.MultilevelDense(4, depth, **options)
+    return ms.MultilevelModel(inputs, layer(inputs))
+
+
+def named(structure=list):
+    """Inputs `one` (8) and `two` (4), outputs `sum` (4) and `other` (8)."""
+    one, two = keras.Input((8,), name="one"), keras.Input((4,), name="two")
+    a, b = ms.MultilevelDense(4, 1)(one), ms.MultilevelDense(4, 1)(two)
+    joined = keras.layers.Add(name="sum")([a, b])
+    other = ms.MultilevelDense(8, 1, name="other")(joined)
+    if structure is dict:  # whose order is that of the keys, sorted
+        return ms.MultilevelModel({"two": two, "one": one}, {"z": joined, "y": other})
+    return ms.MultilevelModel([one, two], [joined, other])

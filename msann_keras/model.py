@@ -169,7 +169,7 @@ class MultilevelModel(keras.Model):
                 )
         # Without an optimizer, Keras compiles for evaluation; without layers yet, the
         # copies are made when training begins.
-        if optimizer is not None and self.multilevel_layers:
+        if optimizer is not None and (self.built or self.multilevel_layers):
             optimizer = self._multilevel(optimizer)
         self.loss_weights = loss_weights
         self._fine_gradient, self._programs = None, {}

@@ -6,7 +6,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from test_models import (
+from models import (
     EAGER,
     GRAPH,
     Recording,

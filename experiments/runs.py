@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from experiments.callbacks import Evaluation
 from experiments.config import Config, Scheme
 from experiments.mnist import idx_file
-from experiments.callbacks import Evaluation
 from experiments.training import Run
 
 #: Changes when old run files can no longer be read.

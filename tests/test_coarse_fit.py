@@ -253,7 +253,7 @@ def test_evaluate_goes_on_where_the_schedule_does():
 
 def test_evaluate_without_a_schedule_says_so():
     evaluate = ms.Evaluate(lambda m: None, cost=1)
-    with pytest.raises(ValueError, match="must come after a `CycleSchedule`"):
+    with pytest.raises(ValueError, match="`callbacks` must hold a `CycleSchedule`"):
         model_of().fit(X, X, verbose=0, callbacks=[evaluate])
 
 

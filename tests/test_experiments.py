@@ -12,6 +12,8 @@ import yaml
 import msann_keras as ms
 from experiments import published
 from experiments.__main__ import main
+from experiments.budget import stages
+from experiments.callbacks import Evaluation
 from experiments.config import ConfigError, load_config
 from experiments.jobs import jobs
 from experiments.report import records
@@ -27,8 +29,6 @@ from experiments.runs import (
 )
 from experiments.tables import across, final_mse, table, to_tenth
 from experiments.tasks import load_task
-from experiments.budget import stages
-from experiments.callbacks import Evaluation
 from experiments.training import Run, Trainer
 from msann.cost import NOT_REACHED, cost
 

@@ -264,15 +264,11 @@ def test_compile_refuses(make, optimizer, message):
     assert not model.compiled
 
 
-def test_a_model_without_multilevel_layers_is_refused_when_it_trains():
-    """When it is compiled, it may have no layers yet."""
-    model = without_layers()
-    model.compile("sgd", "mse", **EAGER)
+def test_compile_refuses_a_built_model_without_multilevel_layers():
+    """One that is not built may have no layers yet."""
     message = r"at least one MultilevelDense layer.*depths \{\}"
     with pytest.raises(ValueError, match=message):
-        model.fit(X, Y, verbose=0)
-    with pytest.raises(ValueError, match=message):
-        fit(model)
+        without_layers().compile("sgd", "mse", **EAGER)
 
 
 def test_compile_refuses_within_a_strategy():

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from test_sweep import TINY
 
+from experiments.callbacks import Evaluation
 from experiments.config import Config
 from experiments.runs import load_run
 from experiments.search import in_words, kind, main, propose, search
-from experiments.callbacks import Evaluation
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ import yaml
 from rich.console import Console
 
 from experiments.__main__ import main
+from experiments.callbacks import Evaluation
 from experiments.config import ConfigError, load_config
 from experiments.jobs import jobs
 from experiments.queue import Queue, _began
 from experiments.runs import FORMAT, Run, load_run, save_run
 from experiments.sweep import gather, sweep
-from experiments.callbacks import Evaluation
 
 ROOT = Path(__file__).parent.parent
 

@@ -103,3 +103,13 @@ def test_the_right_calls_are_right(name, table):
 def test_the_table_is_large_and_has_every_public_name(table):
     assert all(table.values())
     assert sum(len(calls) for rows in table.values() for calls in rows) >= 1000
+
+
+#: A name is Keras's to check, and another argument's name comes from our own code.
+UNTRIED = {"name", "argument", "args", "kwargs"}
+
+
+@pytest.mark.parametrize("name", public(ms))
+def test_every_argument_is_tried(name, table):
+    tried = {argument for calls in table[name] for argument in calls.wrong}
+    assert signature(public(ms)[name]).parameters.keys() <= tried | UNTRIED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import networkx as nx
 import numpy as np
 from scipy import sparse
@@ -93,10 +95,11 @@ NAMES = ("given", "matrix", "prolongation", "prolongations", "P")
 
 
 def _spread(function):
-    """`function(*many, **options)` by the name of what it is given many of."""
+    """`function(*many, **options)`, what it is given many of by its name."""
+    (many,) = (x.name for x in signature(function).parameters.values() if x.kind == 2)
 
-    def call(many, **options):
-        return function(*many, **options)
+    def call(**arguments):
+        return function(*arguments.pop(many), **arguments)
 
     call.__name__ = function.__name__
     return call
@@ -108,8 +111,8 @@ def _topology_makers():
     yield "path", Calls(ms.path, {"size": 8}, size=sizes, **name)
     yield "cycle", Calls(ms.cycle, {"size": 8}, size=sizes, **name)
     for kind in ("grid", "torus"):
-        make, right = _spread(getattr(ms, kind)), {"many": (4, 4)}
-        yield kind, Calls(make, right, many=NO_SHAPES, also=("shape",), **name)
+        make, right = _spread(getattr(ms, kind)), {"shape": (4, 4)}
+        yield kind, Calls(make, right, shape=NO_SHAPES, **name)
     yield "identity", Calls(ms.identity, size=sizes)
     yield "square_grid", Calls(ms.square_grid, size=sizes)
     yield (
@@ -124,7 +127,7 @@ def _topology_makers():
     yield "shuffled", Calls(ms.shuffled, right, **options)
     chains = [(), (np.eye(4, 2), np.eye(3, 1)), *((x,) for x in NO_MATRICES)]
     chains += [(np.eye(4, 2), x) for x in NO_MATRICES]
-    yield "given", Calls(_spread(ms.given), many=chains, also=NAMES)
+    yield "given", Calls(_spread(ms.given), prolongations=chains, also=NAMES)
     fields = ("kind", "size", "shape", "end", "ends", "finest", "operators", "base")
     also = (*fields, "labels", "matrix", "edges")
     yield "Topology", Calls(ms.Topology.from_config, config=NO_FIELDS, also=also)
@@ -140,15 +143,14 @@ def _graph_calls():
         yield "graphs.cross_product", product
     box = [(), *((x,) for x in NO_GRAPHS[:20]), *((PATH, x) for x in NO_GRAPHS[:20])]
     also = ("graph", "graphs")
-    boxes = Calls(_spread(graphs.box_product), many=box, also=also)
+    boxes = Calls(_spread(graphs.box_product), graphs=box, also=also)
     yield "graphs.box_product", boxes
     shapes = [*NO_SHAPES, (10**6, 10**6), (HUGE,), (10**30,), (2,) * 60]
     grid = Calls(
         _spread(graphs.grid_graph),
-        {"many": (2, 2)},
-        many=shapes,
+        {"shape": (2, 2)},
+        shape=shapes,
         periodic=flags(),
-        also=("shape",),
     )
     yield "graphs.grid_graph", grid
     # A graph is checked before pyamg is asked for, and a matrix as a list is a graph.

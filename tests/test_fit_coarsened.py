@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from test_callbacks import Interrupt
+from models import Interrupt
 
 import msann_keras as ms
 from msann import schedules

@@ -6,7 +6,6 @@ import yaml
 from config_files import TINY
 from run_files import run_file
 
-from experiments.callbacks import Evaluation
 from experiments.config import Config
 from experiments.runfiles import RunFile, load_run
 from experiments.search import in_words, kind, main, propose, search

@@ -60,8 +60,8 @@ def cost(
     visits = checked_visits("visits", visits)
     if strangers := [visit for visit in visits if visit.level not in price]:
         raise ValueError(
-            f"`parameters` has no level for a visit. Received: {strangers[0]} and "
-            f"parameters={shown(parameters)}"
+            "`visits` must be at levels that `parameters` has a count for. Received: "
+            f"{strangers[0]} and parameters={shown(parameters)}"
         )
     examples = integer("batch_size", batch_size, least=1)
     return examples * sum(visit.steps * price[visit.level] for visit in visits)

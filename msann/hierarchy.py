@@ -63,7 +63,7 @@ class Hierarchy:
         depths = {len(c.steps) for w in self.weights for c in (w.input, w.output)}
         if len(depths) != 1:
             raise ValueError(
-                "A hierarchy needs at least one multilevel layer, and one depth for "
+                "`weights` must hold at least one multilevel layer, and one depth for "
                 f"all of them. Received: depths {sorted(depths)} in the layers "
                 f"{[weight.name for weight in self.weights]}"
             )
@@ -126,6 +126,11 @@ class Hierarchy:
             ValueError: What is no schedule, or one that is deeper than the hierarchy.
         """
         instance("schedule", schedule, Schedule, "a `Schedule`")
+        if schedule.depth > self.depth:
+            raise ValueError(
+                f"`schedule` must go no deeper than the hierarchy, whose depth is "
+                f"{self.depth}. Received: a schedule of depth {schedule.depth}"
+            )
         return cost(schedule.cycle, self.parameters)
 
     def __str__(self):

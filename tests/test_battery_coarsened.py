@@ -16,19 +16,27 @@ def coarsened(**options):
     return [ms.CycleSchedule(coarsen_data=True, **options)]
 
 
-def test_many_models_in_one_process_are_traced_without_a_warning():
+def warned_of_retracing(function):
+    """Whether TensorFlow says so when it is called again and again."""
     messages = []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
     tf.get_logger().addHandler(handler)
     try:
         for _ in range(6):
-            options = {"shuffle": True, "steps_per_epoch": 1, "epochs": 1}
-            model = compiled(1, jit_compile=False)
-            fit(model, callbacks=coarsened(), **options)
+            function()
     finally:
         tf.get_logger().removeHandler(handler)
-    assert not [text for text in messages if "retracing" in text]
+    return any("retracing" in text for text in messages)
+
+
+def test_many_models_in_one_process_are_traced_without_a_warning():
+    def train():
+        options = {"shuffle": True, "steps_per_epoch": 1, "epochs": 1}
+        fit(compiled(1, jit_compile=False), callbacks=coarsened(), **options)
+
+    assert not warned_of_retracing(train)
+    assert warned_of_retracing(lambda: tf.function(lambda: tf.ones(()))())
 
 
 def test_conversion_and_training_warn_of_nothing_deprecated():
@@ -38,7 +46,7 @@ def test_conversion_and_training_warn_of_nothing_deprecated():
         model.compile("sgd", "mse", run_eagerly=True)
         fit(model, shuffle=True, callbacks=coarsened(), steps_per_epoch=1)
         model.merge()
-    assert not [str(one.message) for one in caught if "__array__" in str(one.message)]
+    assert not [one for one in caught if one.category is DeprecationWarning]
 
 
 @pytest.mark.parametrize("steps", [1, 3])

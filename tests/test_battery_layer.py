@@ -206,6 +206,21 @@ def test_constraints_hold_at_every_level(coarsen_data):
         assert all(np.min(part) >= 0 for part in layer.theta())
 
 
+@pytest.mark.parametrize("packed_below", [0, 1000])
+def test_constraints_hold_for_theta_on_coarsened_data(packed_below, monkeypatch):
+    """Whether coarse levels work in variables of the model or in packed ones."""
+    monkeypatch.setattr(
+        "msann_keras.engines.coarsened.level.PACKED_BELOW", packed_below
+    )
+    model = network(1, kernel_constraint="unit_norm")
+    model.compile("sgd", "mse", run_eagerly=True)
+    schedule = ms.CycleSchedule(coarsen_data=True)
+    model.fit(X, Y, batch_size=4, verbose=0, callbacks=[schedule])
+    for layer in model.multilevel_layers:
+        norms = np.linalg.norm(layer.theta()[0], axis=0)
+        np.testing.assert_allclose(norms, 1, rtol=1e-5)
+
+
 def test_constraints_survive_conversion_merging_and_configs():
     options = {"kernel_constraint": "non_neg", "bias_constraint": "max_norm"}
     model = ms.multilevel(network(None, **options), depth=1)

@@ -1,7 +1,7 @@
 """What Keras expects of a model that trains, of `MultilevelModel`.
 
 Without levels it must do what a plain model does; with levels the ways to train must
-agree with each other. (`test_models.py` has what is not here.)
+agree with each other. (What is not here: `test_model.py`, `test_fine_gradient.py`.)
 """
 
 import keras

@@ -153,7 +153,9 @@ def test_numpys_numbers_are_as_good():
 
 
 def test_refuses_a_visit_to_no_level():
-    with pytest.raises(ValueError, match=r"no level .*level=2, .*\[100, 25\]"):
+    with pytest.raises(
+        ValueError, match=r"`visits` must be at levels.*level=2, .*\[100, 25\]"
+    ):
         cost([Visit(0, 1), Visit(2, 1)], [100, 25])
 
 

@@ -158,7 +158,8 @@ def test_refuses_two_depths():
 
 def test_refuses_a_cycle_deeper_than_itself():
     hierarchy = dense(ms.path(4), ms.path(4), depth=1)
-    with pytest.raises(ValueError, match="no level for a visit.*level=2"):
+    message = "`schedule` must go no deeper .* is 1.*of depth 2"
+    with pytest.raises(ValueError, match=message):
         hierarchy.cycle_complexity(gamma_cycle(2))
 
 

@@ -220,7 +220,8 @@ def test_dtype(dtype, end):
 
 @pytest.mark.parametrize("value", [-1, True, 1.0, "2", None])
 def test_refuses_depth(value):
-    with pytest.raises(ValueError, match="`depth` must be an integer >= 0.*Received"):
+    message = "`depth` must be an integer in 0 .. 64.*Received"
+    with pytest.raises(ValueError, match=message):
         Multilevel(value)
 
 
@@ -248,7 +249,7 @@ def test_refuses_another_rank(shape):
         ("torus", "`{}_topology` must be a topology or one of .*'torus'"),
         (ms.path(5), "`{}_topology` must have as many nodes .* {}.*with 5 nodes"),
         (4, "`{}_topology` must be a topology, such as .*=4"),
-        ({"kind": "Klein"}, "`kind` must be one of .*'Klein'"),
+        ({"kind": "Klein"}, "`kind` in `config` must be one of .*'Klein'"),
     ],
 )
 def test_refuses_topology(end, size, topology, message):

@@ -38,7 +38,7 @@ PAIRS = {
     "theta": lambda n: [x.shape for x in converted().layers[-1].theta(without=n(0))],
     "depth": lambda n: ms.multilevel(converted().merge(), depth=n(1)).depth,
     "coarse_network": lambda n: ms.coarse_network(converted(), n(1)).output_shape,
-    "Evaluate": lambda n: ms.Evaluate(len, cost=n(4)).history,
+    "Evaluate": lambda n: ms.Evaluate(len, cost=n(4)).every,
     "optimizer": lambda n: len(ms.MultilevelOptimizer("sgd", n(1)).levels),
 }
 

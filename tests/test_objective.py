@@ -84,9 +84,7 @@ def test_gradient_and_hessian_by_taylors_slope(seed, s):
     """Along a retraction that is right to second order, the error is of third."""
     E, P, rng = problem(seed, s)
     Z = tangent(P, rng.standard_normal(P.shape))
-    if not (norm := np.linalg.norm(Z)) or E(P) < 1e-9:
-        return
-    Z /= norm
+    Z /= np.linalg.norm(Z)
     gradient = np.sum(E.riemannian_gradient(P) * Z)
     curvature = np.sum(riemannian_hessian(E, P)(Z) * Z)
     values = np.array([E(polar(P + t * Z)) for t in STEPS]) - E(P)

@@ -6,7 +6,9 @@ five seconds, and leaves weights, optimizers and folders as they were.
 """
 
 import resource
+from inspect import signature
 from itertools import chain
+from types import ModuleType
 
 import keras
 import pytest
@@ -14,15 +16,51 @@ from wrong_calls_files import file_calls
 from wrong_calls_fits import fit_calls
 from wrong_calls_models import model_calls
 from wrong_calls_plain import plain_calls
+from wrong_calls_prolongations import prolongation_calls
 
 import msann_keras as ms
 
-#: A constant, a tuple that `Schedule` checks, and what the others stand for.
-PUBLIC = [name for name in ms.__all__ if name not in ("EVERY_LEVEL", "Visit")]
-FITS = ["fit on coarsened data", "fit with the fine gradient", "callbacks of fit"]
-FILES = ["load_model", "load_weights", "set_weights", "save", "config"]
-NAMES = [*PUBLIC, *FITS, *FILES]
-ROOMS = (plain_calls, model_calls, fit_calls, file_calls)
+ROOMS = (plain_calls, prolongation_calls, model_calls, fit_calls, file_calls)
+
+
+def public(module, prefix=""):
+    """What can be called wrongly in a module and in its modules, by name."""
+    result = {}
+    for name in getattr(module, "__all__", None) or _defined_in(module):
+        value = getattr(module, name)
+        if isinstance(value, ModuleType):
+            inner = public(value, f"{name}.").items()
+            result |= {k: v for k, v in inner if v not in result.values()}
+        elif callable(value) and not _holds_anything(value):
+            result[prefix + name] = value
+    return result
+
+
+def _defined_in(module):
+    for name, value in vars(module).items():
+        home = getattr(value, "__module__", None)
+        if home == module.__name__ and not name.startswith("_"):
+            yield name
+
+
+def _holds_anything(value):
+    """Without arguments, or a named tuple: checked by whom it is given to."""
+    is_tuple = isinstance(value, type) and issubclass(value, tuple)
+    return is_tuple or not signature(value).parameters
+
+
+#: What can be called wrongly beside the public names of `msann_keras`.
+OTHERS = [
+    *("Topology", "topology.chain", "topology.resolve"),
+    *("prolongation.closed_forms", "prolongation.closed_form", "prolongation.Identity"),
+    *("prolongation.Aggregation", "prolongation.Matrix", "prolongation.Kronecker"),
+    *("prolongation.apply", "prolongation.compose", "prolongation.permuted"),
+    *("prolongation.as_aggregation", "optimal.Objective", "optimal.minimal_matching"),
+    *("optimal.start", "optimal.minimise", "optimal.least_eigenvalue"),
+    *("fit on coarsened data", "fit with the fine gradient", "callbacks of fit"),
+    *("load_model", "load_weights", "set_weights", "save", "config"),
+]
+NAMES = [*public(ms), *OTHERS]
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +103,13 @@ def test_the_right_calls_are_right(name, table):
 def test_the_table_is_large_and_has_every_public_name(table):
     assert all(table.values())
     assert sum(len(calls) for rows in table.values() for calls in rows) >= 1000
+
+
+#: A name is Keras's to check, and another argument's name comes from our own code.
+UNTRIED = {"name", "argument", "args", "kwargs"}
+
+
+@pytest.mark.parametrize("name", public(ms))
+def test_every_argument_is_tried(name, table):
+    tried = {argument for calls in table[name] for argument in calls.wrong}
+    assert signature(public(ms)[name]).parameters.keys() <= tried | UNTRIED

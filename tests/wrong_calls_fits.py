@@ -155,3 +155,12 @@ def _with_callbacks():
     words = ("CycleSchedule", "schedule", "smoothing_steps", "rate_factors")
     calls = Calls(run, callbacks=wrong, watch=state, also=words)
     yield "callbacks of fit", calls
+    stranger = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])
+    stranger.compile("sgd", "mse", run_eagerly=True)
+
+    def run_plain(callbacks):
+        return fit_once(stranger, callbacks=[callbacks])
+
+    ours = {"callbacks": [schedule(False), schedule(True), evaluate()]}
+    watch, words = stranger.get_weights, ("MultilevelModel",)
+    yield "callbacks of fit", Calls(run_plain, **ours, watch=watch, also=words)

@@ -21,6 +21,19 @@ import msann_keras as ms
 from msann_keras.focus import training
 
 NO_KERAS_OBJECT = ("no such", 3, 1.5, [], object(), NAN, {"class_name": "No"}, {3}, 1j)
+#: Of a model of depth 1: sizes and types by level, as JSON has them.
+NO_PACKS = (
+    *(3, "ab", [3], True, {"a": (4, "float32")}, {"0": (4, "float32")}, {1.5: (4, "")}),
+    *(
+        {"2": (4, "float32")},
+        {"1": 3},
+        {"1": (4,)},
+        {"1": (-4, "float32")},
+        {"1": None},
+    ),
+    *({"1": ("4", "float32")}, {"1": (4.5, "float32")}, {"1": (4, "no such")}),
+    *({"1": (10**12, "float32")}, {"1": (NAN, "float32")}, object(), {"1": (4, 3)}),
+)
 NO_NAMES = (3, 1.5, object(), "a/b", b"ab", NAN, True, ["a"])
 NO_FACTORS = (
     *objects(none=False),
@@ -57,7 +70,8 @@ def _layers():
     ends = dict.fromkeys(("input_topology", "output_topology"), NO_TOPOLOGIES)
     sizes = {"units": integers(1), "depth": integers(0, most=3)}
     also = ("identifier", "initializer", "activation", "regularizer", "constraint")
-    yield "MultilevelDense", Calls(make, use_bias=flags(), **sizes, **ends)
+    options = {"use_bias": flags(), "start": names()}
+    yield "MultilevelDense", Calls(make, **options, **sizes, **ends)
     # Keras's own checks call them all "identifier".
     yield "MultilevelDense", Calls(make, **unknown, also=(*also, "deserialize"))
     layer = ms.MultilevelDense(8, depth=1)
@@ -140,6 +154,7 @@ def _models():
             depth=integers(0, 2),
             topology=_topologies(),
             keep_weights=flags(),
+            start=names(),
             name=NO_NAMES,
             watch=plain().get_weights,
             also=("layer", "functional", "size", "nodes"),
@@ -180,6 +195,7 @@ def _optimizers():
     depths = [*integers(0), 10**9, 10**30]
     make = ms.MultilevelOptimizer
     yield "MultilevelOptimizer", Calls(make, right, **wrong, depth=depths, also=also)
+    yield "MultilevelOptimizer", Calls(make, right, packed=NO_PACKS)
     rates = [x for x in numbers(-1e-3) if x is not len and not isinstance(x, dict)]
     wrong = {"learning_rate": rates, "rho": numbers(-0.1, 1), "epsilon": numbers(0, -1)}
     yield "TF1RMSprop", Calls(ms.TF1RMSprop, {"rho": 0.9}, **wrong)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import networkx as nx
 import numpy as np
 from scipy import sparse
@@ -93,10 +95,11 @@ NAMES = ("given", "matrix", "prolongation", "prolongations", "P")
 
 
 def _spread(function):
-    """`function(*many, **options)` by the name of what it is given many of."""
+    """`function(*many, **options)`, what it is given many of by its name."""
+    (many,) = (x.name for x in signature(function).parameters.values() if x.kind == 2)
 
-    def call(many, **options):
-        return function(*many, **options)
+    def call(**arguments):
+        return function(*arguments.pop(many), **arguments)
 
     call.__name__ = function.__name__
     return call
@@ -108,8 +111,8 @@ def _topology_makers():
     yield "path", Calls(ms.path, {"size": 8}, size=sizes, **name)
     yield "cycle", Calls(ms.cycle, {"size": 8}, size=sizes, **name)
     for kind in ("grid", "torus"):
-        make, right = _spread(getattr(ms, kind)), {"many": (4, 4)}
-        yield kind, Calls(make, right, many=NO_SHAPES, also=("shape",), **name)
+        make, right = _spread(getattr(ms, kind)), {"shape": (4, 4)}
+        yield kind, Calls(make, right, shape=NO_SHAPES, **name)
     yield "identity", Calls(ms.identity, size=sizes)
     yield "square_grid", Calls(ms.square_grid, size=sizes)
     yield (
@@ -124,7 +127,7 @@ def _topology_makers():
     yield "shuffled", Calls(ms.shuffled, right, **options)
     chains = [(), (np.eye(4, 2), np.eye(3, 1)), *((x,) for x in NO_MATRICES)]
     chains += [(np.eye(4, 2), x) for x in NO_MATRICES]
-    yield "given", Calls(_spread(ms.given), many=chains, also=NAMES)
+    yield "given", Calls(_spread(ms.given), prolongations=chains, also=NAMES)
     fields = ("kind", "size", "shape", "end", "ends", "finest", "operators", "base")
     also = (*fields, "labels", "matrix", "edges")
     yield "Topology", Calls(ms.Topology.from_config, config=NO_FIELDS, also=also)
@@ -132,24 +135,24 @@ def _topology_makers():
 
 def _graph_calls():
     for name in ("adjacency", "laplacian", "hop_distances", "Distances"):
-        yield "graphs", Calls(getattr(graphs, name), graph=NO_GRAPHS)
+        yield f"graphs.{name}", Calls(getattr(graphs, name), graph=NO_GRAPHS)
     for name in ("first", "second"):
         right = {"first": PATH, "second": PATH}
         wrong = {name: NO_GRAPHS}
         product = Calls(graphs.cross_product, right, also=("graph",), **wrong)
-        yield "graphs", product
+        yield "graphs.cross_product", product
     box = [(), *((x,) for x in NO_GRAPHS[:20]), *((PATH, x) for x in NO_GRAPHS[:20])]
     also = ("graph", "graphs")
-    yield "graphs", Calls(_spread(graphs.box_product), many=box, also=also)
+    boxes = Calls(_spread(graphs.box_product), graphs=box, also=also)
+    yield "graphs.box_product", boxes
     shapes = [*NO_SHAPES, (10**6, 10**6), (HUGE,), (10**30,), (2,) * 60]
     grid = Calls(
         _spread(graphs.grid_graph),
-        {"many": (2, 2)},
-        many=shapes,
+        {"shape": (2, 2)},
+        shape=shapes,
         periodic=flags(),
-        also=("shape",),
     )
-    yield "graphs", grid
+    yield "graphs.grid_graph", grid
     # A graph is checked before pyamg is asked for, and a matrix as a list is a graph.
     options = {"prolongation": names()}
     yield "graph", Calls(ms.graph, {"graph": PATH}, graph=NO_GRAPHS, **options)
@@ -190,7 +193,7 @@ def _searches():
         ),
     )
     smaller = [*objects(), np.ones((3, 3)), np.zeros((4, 2)), np.full((4, 2), NAN)]
-    smaller += [np.eye(2, 4), np.eye(5, 3), "ab", [[1], [2, 3]]]
+    smaller += [np.eye(2, 4), np.eye(9, 3), "ab", [[1], [2, 3]]]
     pairs = np.kron(np.eye(2), [[1], [1]]) / np.sqrt(2)
     right = right | {
         "fine": nx.path_graph(8),
@@ -207,19 +210,20 @@ def _schedule_calls():
     depths, gammas = integers(0, most=10**6), integers(1, most=10**6)
     both = {"depth": depths, "smoothing_steps": NO_STEPS}
     gamma = {"gamma": gammas, "variant": names()}
-    yield "schedules", Calls(schedules.gamma_cycle, right, **both, **gamma)
-    yield "schedules", Calls(schedules.f_cycle, right, **both)
-    yield "schedules", Calls(schedules.sawtooth, right, **both)
+    cycles = Calls(schedules.gamma_cycle, right, **both, **gamma)
+    yield "schedules.gamma_cycle", cycles
+    yield "schedules.f_cycle", Calls(schedules.f_cycle, right, **both)
+    yield "schedules.sawtooth", Calls(schedules.sawtooth, right, **both)
     # At most a million visits in all: a million cycles of seven are past that.
     full = {"gamma": gammas, "cycles": integers(1, most=1_000_000)}
     starts = [x for x in NO_STEPS if x is not None]
     calls = Calls(schedules.full_multigrid, right, **both, **full, start_steps=starts)
-    yield "schedules", calls
+    yield "schedules.full_multigrid", calls
     for name in ("f_cycle", "full_multigrid"):
-        deep = [10**5, np.int64(10**5)]
-        yield "schedules", Calls(getattr(schedules, name), depth=deep, also=("visits",))
+        deep = {"depth": [10**5, np.int64(10**5)], "also": ("visits",)}
+        yield f"schedules.{name}", Calls(getattr(schedules, name), **deep)
     yield (
-        "schedules",
+        "schedules.Growing",
         Calls(
             schedules.Growing,
             {"first": 4, "factor": 2},
@@ -228,9 +232,10 @@ def _schedule_calls():
         ),
     )
     huge = [schedules.Growing(10**9, 1e300), schedules.Growing(2, 1e300)]
-    yield "schedules", Calls(schedules.gamma_cycle, right, smoothing_steps=huge)
+    growing = Calls(schedules.gamma_cycle, right, smoothing_steps=huge)
+    yield "schedules.gamma_cycle", growing
     yield (
-        "schedules",
+        "schedules.Growing",
         Calls(
             schedules.Growing(2, 1e300).at,
             level=integers(0, most=900),
@@ -251,21 +256,23 @@ def _schedule_calls():
         "Schedule",
         Calls(lambda position: next(walk.walk(position)), position=integers()),
     )
+    visits = Calls(schedules.merged, visits=NO_VISITS)
+    yield "schedules.merged", visits
 
 
 def _costs():
     right = {"visits": [ms.Visit(0, 2)], "parameters": [10, 4]}
     visits = [*NO_VISITS, [ms.Visit(2, 1)], [ms.Visit(0, NAN)]]
     wrong = {"visits": visits, "parameters": NO_SHARES, "batch_size": integers(1)}
-    yield "cost", Calls(cost.cost, right, **wrong)
-    yield "cost", Calls(cost.shares, parameters=NO_SHARES)
+    yield "cost.cost", Calls(cost.cost, right, **wrong)
+    yield "cost.shares", Calls(cost.shares, parameters=NO_SHARES)
     right = {"costs": [0, 1], "errors": [1.0, 0.5]}
     both = {"costs": NO_COSTS, "errors": NO_ERRORS}
     to_target = Calls(cost.cost_to_target, right | {"target": 1}, **both)
     to_target.wrong["target"] = numbers()
-    yield "cost", to_target
+    yield "cost.cost_to_target", to_target
     yield (
-        "cost",
+        "cost.cost_to_fraction",
         Calls(cost.cost_to_fraction, right, **both, fraction=numbers(0, -1, 2)),
     )
 
@@ -298,7 +305,7 @@ def _starts():
     shapes = [3, None, "ab", (), (8,), (8, 8, 8), (8, -8), (8, 0), (8, 1.5), (8, NAN)]
     shapes += [(8, None), (8, "8"), (True, 8), 1j, object(), {}, [8]]
     yield (
-        "initializers",
+        "initializers.Multilevel",
         Calls(
             draw,
             depth=integers(0, most=20),

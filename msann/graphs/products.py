@@ -48,7 +48,7 @@ def cross_product(first: Any, second: Any) -> sparse.csr_array:
            [1, 0, 0, 0]])
     """
     A, B = adjacency(first, "first"), adjacency(second, "second")
-    _check_entries(A.nnz * B.nnz)
+    _check_entries("first` and `second", A.nnz * B.nnz)
     A = sparse.kron(A, B, format="csr")
     A.eliminate_zeros()
     return A
@@ -73,7 +73,8 @@ def grid_graph(*shape: int, periodic: bool = False) -> sparse.csr_array:
     if not shape:
         refuse("shape", shape, "the number of nodes along each axis")
     long = [side for side in shape if side > 1]
-    _check_entries(prod(long) * (1 + 2 * len(long)))  # before any axis is made
+    entries = prod(long) * (1 + 2 * len(long))
+    _check_entries("shape", entries)  # before any axis is made
     return _box([_axis(side, ring) for side in long or [1]])
 
 
@@ -82,7 +83,7 @@ def _box(factors):
     if not factors:
         refuse("graphs", (), "at least one graph")
     nodes = prod(A.shape[0] for A in factors)
-    _check_entries(sum(A.nnz * nodes // A.shape[0] for A in factors))
+    _check_entries("graphs", sum(A.nnz * nodes // A.shape[0] for A in factors))
     # SciPy's sum has its first factor innermost, and stores some zeros.
     A = reduce(lambda A, B: sparse.kronsum(B, A, format="csr"), factors)
     A.eliminate_zeros()
@@ -97,9 +98,9 @@ def _axis(n, periodic):
     return sparse.csr_array(upper + upper.T)
 
 
-def _check_entries(entries):
+def _check_entries(name, entries):
     if entries > MAX_ENTRIES:
         raise ValueError(
-            f"A product of graphs may have at most {MAX_ENTRIES:,} nodes and edges, "
-            f"both ways. Received: factors that make {entries:,}"
+            f"`{name}` must make a product of at most {MAX_ENTRIES:,} nodes and edges, "
+            f"both ways. Received: what makes {entries:,}"
         )

@@ -28,7 +28,7 @@ def cache_folder(folder: str | os.PathLike | None = None) -> Path:
     """
     if folder is None:
         folder = os.environ.get(VARIABLE)
-    elif not isinstance(folder, str | os.PathLike):
+    elif not isinstance(folder, str | os.PathLike) or "\0" in str(folder):
         refuse("cache", folder, "a folder or None")
     if not folder:
         import platformdirs

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse.linalg import LinearOperator, lobpcg
 
-from msann.arrays import real_array
 from msann.checks import instance, integer
 from msann.optimal.objective import point, symmetric, tangent
 from msann.optimal.spectral import SpectralForm
@@ -41,7 +40,7 @@ def least_eigenvalue(
     instance("form", form, SpectralForm, "a `SpectralForm`")
     seed = integer("seed", seed, least=0)
     iterations = integer("iterations", iterations, least=1)
-    Q = form.enter(real_array("P", point(P, form.shape)))
+    Q = form.enter(point(P, form.shape))
     euclidean = form.gradient(Q)
     hessian = form.hessian(Q, euclidean)
     if Q.size <= DENSE:

@@ -147,8 +147,6 @@ def point(P: Any, shape: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: Another shape, or no array of finite numbers.
     """
-    if type(P) is np.ndarray and P.shape == shape and P.dtype == float:
-        return P  # as in every step of a search
     P = real_array("P", P)
     if P.shape != shape:
         raise ValueError(

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from msann.arrays import real_array
 from msann.checks import instance, integer, number
 from msann.optimal.objective import point, polar, tangent
 from msann.optimal.spectral import SpectralForm
@@ -66,7 +65,7 @@ def minimise(
     decrease = number("decrease", decrease, least=0)
     max_iterations = integer("max_iterations", max_iterations, least=0)
     seconds = number("seconds", seconds, infinite=True)  # none may be left
-    Q = polar(form.enter(real_array("P", point(P, form.shape))))
+    Q = polar(form.enter(point(P, form.shape)))
     euclidean = form.gradient(Q)
     slope = tangent(Q, euclidean)
     value = np.vdot(Q, euclidean) / 2

@@ -71,28 +71,33 @@ def compose(*chain: Prolongation) -> Prolongation:
     return reduce(_product, fitting(chain))
 
 
-def fitting(chain: Sequence[Prolongation]) -> tuple[Prolongation, ...]:
+def fitting(
+    chain: Sequence[Prolongation], argument: str = "chain"
+) -> tuple[Prolongation, ...]:
     """A chain of prolongations, finest first, of which neighbours fit.
+
+    Args:
+        chain: The prolongations.
+        argument: What to call them in an error.
 
     Raises:
         ValueError: No prolongations, or neighbours that do not fit.
 
     >>> fitting([Aggregation([0, 0, 1]), Aggregation([0, 0, 0])])
     Traceback (most recent call last):
-    ValueError: Neighbours in a chain of prolongations must fit: the coarse size of one
-    is the fine size of the next. Received: Aggregation(3 x 2) followed by
-    Aggregation(3 x 1)
+    ValueError: Neighbours in `chain` must fit: the coarse size of one is the fine size
+    of the next. Received: Aggregation(3 x 2) followed by Aggregation(3 x 1)
     """
-    chain = tuple(each("chain", chain, "prolongations"))
+    chain = tuple(each(argument, chain, "prolongations"))
     if not chain:
-        raise ValueError("A chain needs at least one prolongation. Received: none")
+        refuse(argument, chain, "at least one prolongation")
     for i, P in enumerate(chain):
-        instance(f"chain[{i}]", P, Prolongation, "a `Prolongation`")
+        instance(f"{argument}[{i}]", P, Prolongation, "a `Prolongation`")
     for P, Q in pairwise(chain):
         if P.shape[1] != Q.shape[0]:
             raise ValueError(
-                "Neighbours in a chain of prolongations must fit: the coarse size of "
-                f"one is the fine size of the next. Received: {P!r} followed by {Q!r}"
+                f"Neighbours in `{argument}` must fit: the coarse size of one is the "
+                f"fine size of the next. Received: {P!r} followed by {Q!r}"
             )
     return chain
 

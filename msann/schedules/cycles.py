@@ -184,14 +184,15 @@ def full_multigrid(
     [(2, 3), (1, 3), (2, 3), (1, 3)]
     """
     cycles = integer("cycles", cycles, least=1)
-    cycle = gamma_cycle(depth, gamma, smoothing_steps).cycle
     depth, gamma = _checked(depth, gamma)
     if start_steps is not None:
+        cycle = gamma_cycle(depth, gamma, smoothing_steps).cycle
         counts = _steps_by_level("start_steps", start_steps, depth)
         return Schedule(cycle, [Visit(level, counts[level])
                                 for level in range(depth, 0, -1)])  # fmt: skip
     starts = (cycles * count for count in _counts(gamma, depth))
     _check_count(accumulate(starts), depth, gamma, cycles)
+    cycle = gamma_cycle(depth, gamma, smoothing_steps).cycle
     steps = _steps_by_level("smoothing_steps", smoothing_steps, depth)
     start: list[Visit] = []
     for inner in islice(_from_coarsest(steps, gamma), depth):

@@ -114,14 +114,15 @@ class Topology(ABC):
         kind = config.pop("kind", None)
         if not isinstance(kind, str) or kind not in Topology._kinds:
             raise ValueError(
-                f"`kind` must be one of {sorted(Topology._kinds)}; a topology of your "
-                f"own must be imported before it is read. Received: kind={kind!r}"
+                f"`kind` in `config` must be one of {sorted(Topology._kinds)}; a "
+                "topology of your own must be imported before it is read. "
+                f"Received: kind={kind!r}"
             )
         try:
             return Topology._kinds[kind].from_fields(**config)
         except TypeError as error:  # a field is missing, unknown or of another type
             raise ValueError(
-                f"This does not describe a {kind}: {error}. Received: {config}"
+                f"`config` does not describe a {kind}: {error}. Received: {config}"
             ) from error
 
     @classmethod
@@ -211,10 +212,14 @@ class Chain(NamedTuple):
     def column_sums(self, level: int) -> np.ndarray:
         """c = P^T 1, P the prolongation from `level` to level 0.
 
+        Raises:
+            ValueError: No such level.
+
         >>> from msann.topology import path
         >>> chain(path(3), depth=1).column_sums(1)
         array([1.41421356, 1.        ])
         """
+        level = integer("level", level, least=0, most=len(self.steps))
         return self.composites[level].restrict(np.ones(self.sizes[0]))
 
 

@@ -53,7 +53,7 @@ class GraphTopology(Stored):
         settle(
             self,
             edges=edges,
-            operators=operators and fitting(operators),
+            operators=operators and fitting(operators, "operators"),
             size=node_count("size", self.size),
         )
         sizes = {P.shape[0] for P in operators[:1]} | {self.size}

@@ -108,7 +108,7 @@ class Given(Stored):
     operators: tuple[Prolongation, ...]
 
     def __post_init__(self):
-        settle(self, operators=fitting(self.operators))
+        settle(self, operators=fitting(self.operators, "operators"))
 
     @property
     def size(self):
@@ -174,6 +174,5 @@ def given(*prolongations: Any) -> Given:
     >>> given(np.eye(4)[:, :2], np.eye(2)[:, :1]).max_depth
     2
     """
-    return Given(
-        tuple(P if isinstance(P, Prolongation) else Matrix(P) for P in prolongations)
-    )
+    operators = [P if isinstance(P, Prolongation) else Matrix(P) for P in prolongations]
+    return Given(fitting(operators, "prolongations"))

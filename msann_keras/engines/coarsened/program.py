@@ -147,8 +147,6 @@ class Program:
         source = _Source(plan[0], plan[1], order, data)
         zero = tf.constant(0)
         self._stay(0, zero, zero, source)
-        for level in self.levels[1:]:
-            level.clear()
         finite = [tf.reduce_all(tf.math.is_finite(v)) for v in self.levels[0].variables]
         return tf.reduce_all(finite)
 
@@ -186,6 +184,7 @@ class Program:
         place, batch = self._stay(level + 1, place, batch, source)
         change = [a - b for a, b in zip(coarse.values(), restricted, strict=True)]
         fine.add(self.parts.prolonged(change, level))
+        coarse.clear()  # a constraint on Theta, level 0's alone now, sums all levels
         return place, batch
 
     def _make_consistent(self, fine, coarse, batch, source):

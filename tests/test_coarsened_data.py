@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_coarse import averages
+from coarsened import averages, named, one_layer
 
 import msann_keras as ms
-from msann_keras.engines.coarsened import data as feeding
+from msann_keras.engines.coarsened import data as data_module
 from msann_keras.engines.coarsened.data import Arrays, Batches
 from msann_keras.engines.coarsened.network import coarsening
 
@@ -20,14 +20,7 @@ Y = np.arange(SAMPLES)[:, None] * np.ones(4, "float32")
 WEIGHTS = np.arange(SAMPLES, dtype="float32")
 #: Floats of a sample are 12; at all levels twice that, and chunks come in twos.
 PER_SAMPLE = 2 * 2 * 12 * 4
-
-
-def small(depth=2):
-    inputs = keras.Input((8,))
-    return ms.MultilevelModel(inputs, ms.MultilevelDense(4, depth)(inputs))
-
-
-PARTS = coarsening(small())
+PARTS = coarsening(one_layer())
 
 
 def arrays(x=X, y=Y, weights=None, parts=PARTS, memory=2**20):
@@ -65,7 +58,7 @@ def test_a_chunk_has_averages_of_every_level():
 def test_data_are_copied_whatever_their_type_and_place(dtype, start):
     x = np.arange(start, start + 40).astype(dtype)[start:].reshape(-1, 1)[::-1]
     expected = x.copy()
-    tensor = feeding._on_device(x)
+    tensor = data_module._on_device(x)
     x[:] = 0
     np.testing.assert_array_equal(tensor, expected)
     assert tensor.dtype == dtype
@@ -119,43 +112,8 @@ def test_reshaping_layers_come_before_the_averages():
     assert_averaged(next(source.chunks()), X, Y)
 
 
-def named(as_dict=False):
-    one, two = keras.Input((8,), name="one"), keras.Input((4,), name="two")
-    a = ms.MultilevelDense(4, 1)(one)
-    b = ms.MultilevelDense(4, 1)(two)
-    joined = keras.layers.Add(name="sum")([a, b])
-    other = ms.MultilevelDense(8, 1, name="other")(joined)
-    if as_dict:  # whose order is that of the keys, sorted
-        inputs, outputs = {"two": two, "one": one}, {"z": joined, "y": other}
-        return coarsening(ms.MultilevelModel(inputs, outputs))
-    return coarsening(ms.MultilevelModel([one, two], [joined, other]))
-
-
-def test_a_model_of_dicts_takes_dicts():
-    x, y = {"two": 10 * Y, "one": X}, {"z": Y, "y": 3 * X}
-    chunk = next(arrays(x, y, parts=named(as_dict=True)).chunks())
-    inputs, targets, _ = chunk.levels[0]
-    for actual, wanted in zip(inputs, [X, 10 * Y], strict=True):
-        np.testing.assert_array_equal(actual, wanted)
-    for actual, wanted in zip(targets, [3 * X, Y], strict=True):
-        np.testing.assert_array_equal(actual, wanted)
-
-
-def test_refuses_a_dict_without_a_name():
-    with pytest.raises(ValueError, match=r"`x`.*\['one', 'two'\].*without \['two'\]"):
-        arrays({"one": X}, [Y, X], parts=named())
-    with pytest.raises(ValueError, match=r"`y`.*\['sum', 'other'\].*without \['sum'\]"):
-        arrays([X, Y], {"other": X}, parts=named())
-
-
-@pytest.mark.parametrize("kind", ["dict", "list", "tuple"])
-def test_inputs_and_targets_by_name_or_in_order(kind):
-    x, y = {"two": 10 * Y, "one": X}, {"other": 3 * X, "sum": Y}
-    if kind != "dict":
-        x, y = [x["one"], x["two"]], [y["sum"], y["other"]]
-    if kind == "tuple":
-        x, y = tuple(x), tuple(y)
-    chunk = next(arrays(x, y, parts=named()).chunks())
+def test_every_input_and_output_has_averages_of_its_own_space():
+    chunk = next(arrays([X, 10 * Y], [Y, 3 * X], parts=coarsening(named())).chunks())
     inputs, targets, _ = chunk.levels[1]
     expected = [averages(X, ms.path(8), 1), 10 * averages(Y, ms.path(4), 1)]
     for actual, wanted in zip(inputs, expected, strict=True):
@@ -163,19 +121,6 @@ def test_inputs_and_targets_by_name_or_in_order(kind):
     expected = [averages(Y, ms.path(4), 1), 3 * averages(X, ms.path(8), 1)]
     for actual, wanted in zip(targets, expected, strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "weights", "message"),
-    [
-        (X[:0], Y[:0], None, r"at least one. Received: \[0\] samples"),
-        (X, Y[:5], None, r"same number of samples.*\[5, 20\]"),
-        (X, Y, WEIGHTS[:3], r"same number of samples.*\[3, 20\]"),
-    ],
-)
-def test_refuses_arrays_that_do_not_fit(x, y, weights, message):
-    with pytest.raises(ValueError, match=message):
-        arrays(x, y, weights)
 
 
 # -------------------------------------------------------------------------- batches
@@ -233,6 +178,16 @@ def test_a_repeated_dataset_has_no_length():
     assert rows_of(*chunks) == 3 * [*range(SAMPLES)]
 
 
+def test_a_chunk_says_how_long_its_pass_is_once_that_has_been_read():
+    unknown = dataset().filter(lambda x, y: True)
+    chunks = list(islice(batched(unknown, batches=2).chunks(), 4))
+    # Batches 0 1, 2 3, 4 0: the pass ends in the third.
+    assert [chunk.samples for chunk in chunks] == [None, None, SAMPLES, SAMPLES]
+    assert next(batched(dataset(), batches=2).chunks()).samples == SAMPLES
+    assert next(batched(generator(), batches=2).chunks()).samples is None
+    assert next(arrays(memory=5 * PER_SAMPLE).chunks()).samples == SAMPLES
+
+
 def test_a_short_last_batch_is_used_too():
     source = batched(tf.data.Dataset.from_tensor_slices((X[:10], Y[:10])).batch(4))
     drawn = rows_of(*islice(source.chunks(), 4))
@@ -276,7 +231,7 @@ def test_the_next_chunk_is_made_ahead_and_in_order():
             made.append(number)
             yield number
 
-    ahead = feeding._prepared_ahead(items())
+    ahead = data_module._prepared_ahead(items())
     assert next(ahead) == 0
     assert list(ahead) == [1, 2, 3]
     assert made == [0, 1, 2, 3]

@@ -5,12 +5,11 @@ from itertools import pairwise
 import keras
 import numpy as np
 import pytest
-from matrices import dense
-from test_method import floatx
+from coarsened import SPACES, averages, matrix
+from precision import floatx
 
 import msann_keras as ms
 from msann.topology import chain
-from msann_keras.engines.coarsened.averages import averaging
 from msann_keras.engines.coarsened.network import coarsening
 
 RNG = np.random.default_rng(0)
@@ -30,19 +29,6 @@ ACTIVATIONS = [
     "exponential",
     "linear",
 ]
-
-
-def matrix(topology, level):
-    """P from `level` to level 0, dense."""
-    return dense(chain(topology, max(level, 1)).composites[level])
-
-
-def averages(x, topology, level):
-    """By the labels of the aggregates, not by P."""
-    if level == 0:
-        return x
-    blocks = (matrix(topology, level) != 0).astype(float)
-    return x @ blocks / blocks.sum(axis=0)
 
 
 def constant(rows, topology, level):
@@ -86,21 +72,6 @@ def assert_exact(model, spaces, level, tolerance=1e-12):
 
 # ------------------------------------------------------- exact on block-constant data
 
-SPACES = {
-    "pairs": ([ms.path(8), ms.path(4), ms.path(8)], 2),
-    "odd paths": ([ms.path(9), ms.path(5), ms.path(3)], 1),
-    "odd path twice": ([ms.path(9), ms.path(5), ms.path(4)], 2),
-    "grids": ([ms.grid(4, 4), ms.grid(2, 4), ms.grid(4, 2)], 3),
-    "odd paths all the way": ([ms.path(7), ms.path(11), ms.path(13)], 3),
-    "odd grid": ([ms.grid(3, 4), ms.path(4)], 2),
-    "odd grid all the way": ([ms.grid(3, 5), ms.path(9), ms.grid(5, 3)], 4),
-    "shuffled": ([ms.shuffled(ms.path(8), seed=1), ms.shuffled(ms.path(6), seed=2)], 1),
-    "cycle and identity": ([ms.cycle(8), ms.path(4), ms.identity(3)], 2),
-    "identity in front": ([ms.identity(3), ms.grid(4, 4), ms.identity(2)], 3),
-    "identity alone": ([ms.identity(3), ms.identity(2)], 2),
-    "depth 0": ([ms.path(3), ms.path(2)], 0),
-}
-
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("name", SPACES)
@@ -119,6 +90,12 @@ def test_the_coarse_network_is_exact_for_every_pointwise_activation(activation):
         model = stack(spaces, 2, activation)
         for level in (1, 2):
             assert_exact(model, spaces, level)
+
+
+def test_softmax_on_an_identity_space_is_kept():
+    with floatx("float64"):
+        spaces = [ms.path(8), ms.identity(3)]
+        assert_exact(stack(spaces, 2, "softmax"), spaces, 2)
 
 
 def test_the_coarse_network_is_not_exact_on_other_data():
@@ -205,68 +182,6 @@ def test_coarse_weights_restrict_the_sum_of_all_levels():
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("level", [-1, 3, True, 1.5])
-def test_refuses_other_levels(level):
-    model = stack([ms.path(8), ms.path(4)], 2)
-    with pytest.raises(
-        ValueError, match=rf"must be an integer in 0 .. 2.*level={level}"
-    ):
-        ms.coarse_network(model, level)
-
-
-# ---------------------------------------------------------------------- coarse data
-
-
-@pytest.mark.parametrize(
-    ("topology", "depth"),
-    [(space, depth) for spaces, depth in SPACES.values() for space in spaces],
-)
-def test_coarse_data_are_averages_over_aggregates(topology, depth):
-    x = RNG.normal(size=(2, 3, topology.size))
-    for level in range(depth + 1):
-        actual = ms.coarse_data(x, chain(topology, depth), level)
-        expected = averages(x, topology, level)
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-13)
-        ones = ms.coarse_data(
-            np.full((1, topology.size), 7.0), chain(topology, depth), level
-        )
-        np.testing.assert_allclose(ones, np.full(ones.shape, 7), rtol=1e-13)
-
-
-@pytest.mark.parametrize("level", [-1, 2, True, 1.0])
-def test_coarse_data_refuses_other_levels(level):
-    with pytest.raises(
-        ValueError, match=rf"must be an integer in 0 .. 1.*level={level}"
-    ):
-        ms.coarse_data(np.ones((1, 4)), chain(ms.path(4), 1), level)
-
-
-@pytest.mark.parametrize(
-    ("topology", "depth"),
-    [(space, depth) for spaces, depth in SPACES.values() for space in spaces],
-)
-def test_averages_of_averages_are_averages(topology, depth):
-    x = RNG.normal(size=(2, topology.size))
-    levels = averaging(chain(topology, depth))(x)
-    assert len(levels) == depth
-    for level, actual in enumerate(levels, start=1):
-        expected = ms.coarse_data(x, chain(topology, depth), level)
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
-
-
-def test_coarse_data_by_hand():
-    x = np.array([[1.0, 3.0, 5.0, 9.0, 4.0]])
-    odd = chain(ms.path(5), 2)
-    assert ms.coarse_data(x, odd, 1).numpy().tolist() == [pytest.approx([2, 7, 4])]
-    assert ms.coarse_data(x, odd, 2).numpy().tolist() == [pytest.approx([4.5, 4])]
-
-
-def test_integers_are_averaged_as_real_numbers():
-    x = np.array([[0, 255, 3, 4]], "uint8")
-    actual = ms.coarse_data(x, chain(ms.path(4), 1), 1)
-    np.testing.assert_allclose(actual, [[127.5, 3.5]], rtol=1e-6)
-
-
 def test_an_input_of_integers_takes_averages():
     inputs = keras.Input((4,), dtype="uint8")
     hidden = keras.layers.Rescaling(1 / 255)(inputs)
@@ -279,13 +194,13 @@ def test_an_input_of_integers_takes_averages():
     np.testing.assert_allclose(coarse(averaged), expected, rtol=1e-5)
 
 
-def test_labels_on_an_identity_space_stay_labels():
-    labels = np.array([2, 0, 1])
-    assert ms.coarse_data(labels, chain(ms.identity(3), 2), 2).numpy().tolist() == [
-        2,
-        0,
-        1,
-    ]
+@pytest.mark.parametrize("level", [-1, 3, True, 1.5])
+def test_refuses_other_levels(level):
+    model = stack([ms.path(8), ms.path(4)], 2)
+    with pytest.raises(
+        ValueError, match=rf"must be an integer in 0 .. 2.*level={level}"
+    ):
+        ms.coarse_network(model, level)
 
 
 # ------------------------------------------------------------------------- refusals
@@ -415,9 +330,3 @@ def test_refuses_what_has_no_coarse_form(name):
     model = make()
     with pytest.raises(ValueError, match=message):
         coarsening(model)
-
-
-def test_softmax_on_an_identity_space_is_kept():
-    with floatx("float64"):
-        spaces = [ms.path(8), ms.identity(3)]
-        assert_exact(stack(spaces, 2, "softmax"), spaces, 2)

@@ -98,10 +98,10 @@ prolongation-report: install ## Compare methods, scan beta, check section 5: a p
 benchmark-fine-gradient: install ## Time a step at each level against a plain step
 	$(RUN) -m benchmarks.fine_gradient
 
-benchmark-clock: install ## Seconds to a target: coarsened data against tuned plain training
+benchmark-clock: install ## Seconds to a target: coarsened data against training without, both tuned
 	$(RUN) -m benchmarks.clock
 
-benchmark-cost: install ## Does time follow C(t)? Cycles in plain steps
+benchmark-cost: install ## Does time follow C(t)? Cycles in steps of level 0
 	$(RUN) -m benchmarks.cost
 
 benchmark-scale: install ## Seconds to compile, time by size, memory

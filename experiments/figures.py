@@ -64,9 +64,9 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def _label(scheme: Scheme) -> str:
-    cycle = (
+    shape = (
         rf"$\gamma={scheme.gamma}, L={scheme.depth}, k={scheme.smoothing_steps}$, "
         if scheme.depth
         else ""
     )
-    return f"{scheme.label}: {cycle}{described(scheme)}"
+    return f"{scheme.label}: {shape}{described(scheme)}"

@@ -3,7 +3,7 @@
     python -m experiments.search configs/table1_one_object.yaml [--trials 40]
 
 The paper leaves this open (section 6). A sampler of Optuna (TPE) proposes the way of
-training, gamma, L, k, its growth and the learning rate; plain training is among the
+training, gamma, L, k, its growth and the learning rate; level 0 alone is among the
 proposals, as L = 0. The best proposals are then run on every seed of the config.
 Every trial leaves a run file; the study itself is kept, so that a search goes on.
 """
@@ -136,7 +136,7 @@ def in_words(scheme: Scheme) -> str:
 
 
 def kind(scheme: Scheme) -> str:
-    """Plain training, the fine gradient or coarsened data."""
+    """Level 0 only, the fine gradient or coarsened data."""
     return in_words(scheme).split(",")[0]
 
 

@@ -1,5 +1,6 @@
 """The report: sections of README, figures, and the page itself."""
 
+import html
 import json
 import math
 import re
@@ -25,8 +26,8 @@ RESULTS = ROOT / "results"
 
 def test_html_of_readme_is_escaped():
     text = "## A\n\n| x |\n|---|\n| <script>1</script> `y` |\n\n## B\n"
-    html = section(text, "A")
-    assert "<td>&lt;script&gt;1&lt;/script&gt; <code>y</code></td>" in html
+    made = section(text, "A")
+    assert "<td>&lt;script&gt;1&lt;/script&gt; <code>y</code></td>" in made
 
 
 def test_a_missing_section_is_named():
@@ -40,7 +41,7 @@ def test_a_missing_section_is_named():
 def test_figures_without_runs_say_so():
     absent = [figures.figure5([]), figures.figure6([]), figures.figure7([])]
     assert [x.figure for x in absent] == [None] * 3
-    assert figures.figure4().figure is not None
+    assert all(x.caption.startswith("No multilevel run") for x in absent)
 
 
 def test_figure4_visits_every_level():
@@ -208,8 +209,7 @@ def test_damaged_files_are_named_and_the_others_kept(tmp_path):
     assert list(found.runs) == [good]
     page = page_of(tmp_path)
     for name, reason in found.damaged.items():
-        assert f"<code>{name}</code>" in page.text
-        assert reason
+        assert f"<code>{name}</code>: {reason}</li>" in html.unescape(page.text)
 
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -235,22 +235,18 @@ def test_the_same_page_twice(committed):
 def test_without_a_framework_and_in_seconds(tmp_path):
     """In a fresh process; what a later `import msann_keras` gets is the whole of it."""
     program = f"""
-import sys, time
-began = time.perf_counter()
+import sys
 from experiments.report.__main__ import main
 assert not main(["--page", {str(tmp_path / "report.html")!r}])
 assert not {{"keras", "tensorflow", "msann_keras"}} & set(sys.modules)
-print(time.perf_counter() - began)
 """
-    result = subprocess.run(
+    subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
         capture_output=True,
-        text=True,
         check=True,
-        timeout=60,
+        timeout=60,  # seven seconds, on a machine that does nothing else
     )
-    assert float(result.stdout.split()[-1]) < 60
     assert (tmp_path / "report.html").stat().st_size > 100_000
 
 

@@ -175,4 +175,8 @@ def test_the_clock_names_losses():
 
 def test_a_clock_that_nothing_reaches_is_drawn():
     rows = clock_rows(level0=[math.inf], cycles=[math.inf])
-    assert clock_picture(comparisons(rows)).figure is not None
+    (axis,) = clock_picture(comparisons(rows)).figure.axes
+    *marks, line = axis.lines
+    medians = [x.get_xdata()[0] for x in marks if len(x.get_xdata())]
+    assert len(medians) == 4  # right of the line, where nothing was reached
+    assert all(x > line.get_xdata()[0] for x in medians)

@@ -60,12 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.quick:
             configs = [config.quickly() for config in configs]
         if options.seeds:
-            if min(options.seeds) < 0:
-                raise ConfigError(
-                    f"`seeds` must be at least 0. Received: seeds={options.seeds}"
-                )
-            seeds = {"seeds": tuple(options.seeds)}
-            configs = [config.model_copy(update=seeds) for config in configs]
+            configs = [config.with_seeds(options.seeds) for config in configs]
         command = _command(options)
         sweep(
             configs,

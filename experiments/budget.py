@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import msann_keras as ms
+from msann import schedules
 from msann.cost import cost
+from msann.schedules import Schedule, Visit
 
 
-class Staged(ms.Schedule):
+class Staged(Schedule):
     """A schedule that trains one stage of a plan in each call of the compiled step.
 
     Args:
@@ -16,7 +17,7 @@ class Staged(ms.Schedule):
         plan: Stages, each a sequence of `Visit`; training ends with the last one.
     """
 
-    def __init__(self, schedule: ms.Schedule, plan: Iterable[Sequence[ms.Visit]]):
+    def __init__(self, schedule: Schedule, plan: Iterable[Sequence[Visit]]):
         super().__init__(schedule.cycle, schedule.start)
         object.__setattr__(self, "_stages", iter(plan))
 
@@ -26,14 +27,14 @@ class Staged(ms.Schedule):
 
 
 def stages(
-    schedule: ms.Schedule,
+    schedule: Schedule,
     parameters: Sequence[int],
     batch_size: int,
     budget: float,
     every: float,
     unit: str = "cost",
     within: bool = False,
-) -> Iterator[tuple[ms.Visit, ...]]:
+) -> Iterator[tuple[Visit, ...]]:
     """Cut a schedule into stages that end after smoothing at level 0.
 
     A run is evaluated between stages, so always at the same point of the cycle, unless
@@ -54,7 +55,7 @@ def stages(
     Raises:
         ValueError: The budget does not allow a single stage.
 
-    >>> v_cycle = ms.schedules.gamma_cycle(depth=1, smoothing_steps=2)
+    >>> v_cycle = schedules.gamma_cycle(depth=1, smoothing_steps=2)
     >>> list(stages(v_cycle, [10, 5], batch_size=1, budget=9.0, every=4.0))
     [(Visit(level=0, steps=2), Visit(level=1, steps=2), Visit(level=0, steps=2)),
      (Visit(level=0, steps=2),)]
@@ -73,21 +74,21 @@ def stages(
         spent, stage_cost = spent + spending, stage_cost + part
         stage, waiting = stage + waiting, ()
         if stage_cost >= every:
-            yield ms.schedules.merged(stage)
+            yield schedules.merged(stage)
             stage, stage_cost = (), 0.0
     if stage:
-        yield ms.schedules.merged(stage)
+        yield schedules.merged(stage)
 
 
 def price(
-    visits: Sequence[ms.Visit],
+    visits: Sequence[Visit],
     parameters: Sequence[int],
     batch_size: int,
     unit: str = "cost",
 ) -> float:
     """What visits take of a budget.
 
-    >>> price([ms.Visit(0, 2), ms.Visit(1, 4)], [100, 25], 128, "evaluations")
+    >>> price([Visit(0, 2), Visit(1, 4)], [100, 25], 128, "evaluations")
     768.0
     """
     if unit == "cost":

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import keras
 
-
-class Evaluation(NamedTuple):
-    """The state of a run: before training, or between two compiled calls.
-
-    Attributes:
-        cost: C(t), section 4.1.
-        evaluations: Examples whose gradient was computed, at any level.
-        seconds: Of training, without evaluation and compilation.
-        mse: On the validation data.
-    """
-
-    cost: float
-    evaluations: int
-    seconds: float
-    mse: float
+from experiments.runfiles import Evaluation
 
 
 class Watch(keras.callbacks.Callback):

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
-from itertools import product
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-import msann_keras as ms
+from experiments.mnist import MOST_VALIDATION
+from experiments.published import TABLES
+from experiments.schemes import (
+    Checked,
+    Count,
+    Grid,
+    Positive,
+    Scheme,
+    Seed,
+    TopologyName,
+    topology,
+)
+from experiments.synthetic import PARTS
+from msann.arrays import MAX_NODES
+from msann.checks import shown
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-TopologyName = Literal["path", "grid", "shuffled", "random_orthogonal"]
+#: Units of a layer.
+Size = Annotated[Count, Field(le=MAX_NODES)]
+#: Numbers of a synthetic task: 4 GB.
+MOST_VALUES = 10**9
 
 
 class ConfigError(ValueError):
     """A config that cannot be used; the message says which key, and why."""
 
 
-class _Checked(BaseModel):
-    """Immutable, and refuses keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Mnist(_Checked):
+class Mnist(Checked):
     """Digits; see `experiments.mnist.load_mnist`."""
 
     name: Literal["mnist"]
     source: Literal["bundled", "tfds", "idx"] = "bundled"
     folder: str | None = None
     validation: Count | None = None
-    image_size: Count = 32
-    seed: Natural
+    image_size: Annotated[Count, Field(le=math.isqrt(MAX_NODES))] = 32
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _leaves_images_to_train_on(self):
+        most = MOST_VALIDATION.get(self.source)
+        if most and self.validation and self.validation > most:
+            raise ValueError(
+                f"`validation` must be at most {most:,} with `source: {self.source}`. "
+                f"Received: validation={self.validation}"
+            )
+        return self
 
     @property
     def size(self) -> int:
@@ -43,7 +62,7 @@ class Mnist(_Checked):
         return self.image_size**2
 
 
-class Objects(_Checked):
+class Objects(Checked):
     """One object or two; see `experiments.synthetic`.
 
     The variant decides noise, positions and overlap, as its docstrings say.
@@ -51,10 +70,20 @@ class Objects(_Checked):
 
     name: Literal["one_object", "two_objects"]
     variant: Literal["paper", "script"]
-    n: Count = 1024
+    n: Annotated[Size, Field(multiple_of=PARTS)] = 1024
     samples: Count = 20_000
     validation: Count = 2_000
-    seed: Natural
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _fits_into_memory(self):
+        if (self.samples + self.validation) * self.n > MOST_VALUES:
+            raise ValueError(
+                "`samples` and `validation`, each of `n` numbers, must be at most "
+                f"{MOST_VALUES:,} numbers in all. Received: samples={self.samples}, "
+                f"validation={self.validation}, n={self.n}"
+            )
+        return self
 
     @property
     def size(self) -> int:
@@ -62,113 +91,7 @@ class Objects(_Checked):
         return self.n
 
 
-class Scheme(_Checked):
-    """One way to train: cycles on a hierarchy, or the default (`depth: 0`).
-
-    Attributes:
-        label: What tables call it.
-        depth: L.
-        gamma: The cycle index.
-        smoothing_steps: k, at level 0.
-        growth: Factor of the smoothing steps from a level to the next.
-        schedule: Cycles; cycles after nested iteration; or every level at once.
-        topology: In place of the config's.
-        coarsen_data: Train on coarsened data, not with the fine gradient.
-        start_depth: Draw the default's weights as the sum of so many levels more.
-        optimizer: By name.
-        learning_rate: At level 0.
-        until: End the run when the MSE is this fraction of the first one.
-        committed: It takes too long to make again each time: its runs are the
-            committed ones in results/, where there are such.
-    """
-
-    label: str
-    depth: Natural = 0
-    gamma: Count = 1
-    smoothing_steps: Count = 1
-    growth: Annotated[float, Field(ge=1)] = 1.0
-    schedule: Literal["cycle", "nested", "simultaneous"] = "cycle"
-    topology: TopologyName | None = None
-    coarsen_data: bool = False
-    start_depth: Natural = 0
-    optimizer: Literal["tf1_rmsprop", "adam"] = "tf1_rmsprop"
-    learning_rate: Positive = 5e-4
-    until: Annotated[float, Field(gt=0, lt=1)] | None = None
-    committed: bool = False
-
-    @model_validator(mode="after")
-    def _makes_sense(self):
-        self.visits("paper")
-        if self.start_depth and self.depth:
-            raise ValueError(
-                "`start_depth` is for `depth: 0`; a hierarchy draws every level anyway"
-            )
-        if self.schedule != "cycle" and (not self.depth or self.gamma > 1):
-            raise ValueError(
-                f"`schedule: {self.schedule}` needs `depth` >= 1 and has no `gamma`"
-            )
-        if self.coarsen_data and not self.depth:
-            raise ValueError("`coarsen_data` needs `depth` >= 1")
-        if self.schedule == "simultaneous" and self.coarsen_data:
-            raise ValueError("`schedule: simultaneous` needs the fine gradient")
-        return self
-
-    def visits(self, variant: str) -> ms.Schedule:
-        """The schedule of levels.
-
-        Args:
-            variant: "paper" or "script", see `msann.schedules.gamma_cycle`.
-        """
-        steps = self.smoothing_steps
-        if self.growth > 1:
-            steps = ms.schedules.Growing(steps, self.growth)
-        if self.schedule == "simultaneous":
-            return ms.schedules.simultaneous()
-        if self.schedule == "nested":
-            return ms.schedules.full_multigrid(
-                self.depth, smoothing_steps=steps, start_steps=steps
-            )
-        return ms.schedules.gamma_cycle(self.depth, self.gamma, steps, variant)
-
-
-class Grid(_Checked):
-    """The paper's sweep: every combination, which takes days."""
-
-    gamma: tuple[Count, ...] = (1, 2, 3)
-    depth: tuple[Natural, ...] = (0, 1, 2, 3, 4, 5, 6)
-    smoothing_steps: tuple[Count, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
-    optimizer: Literal["tf1_rmsprop", "adam"] = "tf1_rmsprop"
-    learning_rate: Positive = 5e-4
-
-    def schemes(self) -> tuple[Scheme, ...]:
-        """All combinations; L = 0 has no gamma and k, so it comes once."""
-        shared = {"optimizer": self.optimizer, "learning_rate": self.learning_rate}
-        combinations = product(self.gamma, self.depth, self.smoothing_steps)
-        default = [Scheme(label="default", **shared)] if 0 in self.depth else []
-        return (
-            *default,
-            *(
-                Scheme(
-                    label=f"gamma {gamma}, L {depth}, k {k}",
-                    gamma=gamma,
-                    depth=depth,
-                    smoothing_steps=k,
-                    **shared,
-                )
-                for gamma, depth, k in combinations
-                if depth
-            ),
-        )
-
-
-class Published(_Checked):
-    """A cell of the paper's table; `None` is its "N/A", not reached."""
-
-    final_mse: Positive | None = None
-    cost_to_tenth: Positive | None = None
-
-
-class Quick(_Checked):
+class Quick(Checked):
     """What the quick variant changes: the same path through the code, in seconds."""
 
     budget: Positive
@@ -177,7 +100,7 @@ class Quick(_Checked):
     samples: Count = 1_000
 
 
-class Config(_Checked):
+class Config(Checked):
     """An experiment: its claim, its settings and the schemes that it compares.
 
     Attributes:
@@ -194,9 +117,9 @@ class Config(_Checked):
     command: str
     minutes: Positive
     way: str = ""
-    published: dict[str, Published] = {}
+    published: Literal[tuple(TABLES)] | None = None
     task: Annotated[Mnist | Objects, Field(discriminator="name")]
-    hidden: tuple[Count, ...] = (256, 128, 256)
+    hidden: Annotated[tuple[Size, ...], Field(min_length=1)] = (256, 128, 256)
     topology: TopologyName
     variant: Literal["paper", "script"] = "paper"
     batch_size: Count = 128
@@ -204,7 +127,7 @@ class Config(_Checked):
     budget_unit: Literal["cost", "evaluations", "seconds"] = "cost"
     evaluate_every: Positive
     evaluate_at: Literal["cycle", "visit"] = "cycle"
-    seeds: Annotated[tuple[Natural, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     schemes: Annotated[tuple[Scheme, ...], Field(min_length=1)]
     grid: Grid | None = None
     quick: Quick
@@ -214,11 +137,27 @@ class Config(_Checked):
         labels = [scheme.label for scheme in self.schemes]
         if len(set(labels)) != len(labels):
             raise ValueError(f"labels of schemes must differ. Received: {labels}")
-        if unknown := set(self.published) - {"best", "worst", "default"}:
-            raise ValueError(
-                "`published` may have the columns best, worst and default. "
-                f"Received: {sorted(unknown)}"
-            )
+        return self
+
+    @model_validator(mode="after")
+    def _levels_exist(self):
+        """A space of few nodes has few levels; a grid needs sides."""
+        listed = {f"schemes.{i}": scheme for i, scheme in enumerate(self.schemes)}
+        swept = self.grid.schemes() if self.grid else ()
+        for place, scheme in (*listed.items(), *(("grid", x) for x in swept)):
+            for key, name in (
+                ("depth", self.topology_of(scheme)),
+                ("start_depth", self.topology),
+            ):
+                space = topology(name, self.variant, seed=0)
+                for size in {self.task.size, *self.hidden}:
+                    most, depth = space(size).max_depth, getattr(scheme, key)
+                    if depth > most:
+                        raise ValueError(
+                            f"{place}.{key} must be at most {most} for a layer of "
+                            f"{size} units with `topology: {name}`. "
+                            f"Received: {key}={depth}"
+                        )
         return self
 
     def topology_of(self, scheme: Scheme) -> str:
@@ -242,6 +181,14 @@ class Config(_Checked):
             }
         )
 
+    def with_seeds(self, seeds: Sequence[int]) -> Config:
+        """The same with other seeds.
+
+        Raises:
+            ConfigError: They are no seeds.
+        """
+        return _checked(self.model_dump() | {"seeds": seeds}, self.title)
+
     def swept(self) -> Config:
         """The same with every scheme of `grid`.
 
@@ -262,35 +209,52 @@ def load_config(path: str | Path, way: str | None = None) -> Config:
             default the first.
 
     Raises:
-        ConfigError: No such file, not YAML, no such way, unknown or missing keys, bad
-            values; every fault is named with what came in.
+        ConfigError: No such file, no text, not YAML, no such way, unknown or missing
+            keys, bad values; every fault is named with what came in.
 
     Example:
 
     >>> load_config("configs/table3_mnist_path.yaml").topology
     'path'
     """
-    path = Path(path)
+    text = _text(path)
+    name = Path(path).name
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"`config` must be a readable YAML file, such as those in configs/. "
-            f"Received: {str(path)!r} ({error.strerror})"
-        ) from None
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{name} is not YAML: {error}") from None
+    return _checked(_on_its_way(values, way, name), name)
+
+
+def _text(path: str | Path) -> str:
     try:
-        return Config.model_validate(_on_its_way(yaml.safe_load(text), way, path.name))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path.name} is not YAML: {error}") from None
+        if not isinstance(path, str | Path):
+            raise TypeError("no path")
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8: {error.reason} at byte {error.start}"
+    except (OSError, TypeError, ValueError) as error:  # the last for a zero in a name
+        reason = getattr(error, "strerror", None) or str(error)
+    raise ConfigError(
+        "`config` must be a readable YAML file, such as those in configs/. "
+        f"Received: {shown(str(path))} ({reason})"
+    )
+
+
+def _checked(values: Any, name: str) -> Config:
+    try:
+        return Config.model_validate(values)
     except ValidationError as error:
-        faults = [
-            f"  {'.'.join(map(str, fault['loc'])) or 'config'}: {fault['msg']}. "
-            f"Received: {fault['input']!r}"
-            for fault in error.errors()
-        ]
-        raise ConfigError(
-            "\n".join([f"{path.name} cannot be used:", *faults])
-        ) from None
+        faults = map(_fault, error.errors())
+        raise ConfigError("\n".join([f"{name} cannot be used:", *faults])) from None
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    place = ".".join(map(str, fault["loc"])) or "config"
+    said = f"  {place}: {fault['msg']}"
+    if "Received: " in said:
+        return said
+    return f"{said}. Received: {shown(fault['input'])}"
 
 
 def _on_its_way(values: Any, way: str | None, name: str) -> Any:
@@ -298,13 +262,13 @@ def _on_its_way(values: Any, way: str | None, name: str) -> Any:
     ways = values.pop("ways", {}) if isinstance(values, dict) else {}
     _check_mapping(name, "ways", ways)
     if way is None:
-        way = next(iter(ways), "")
-    if not way:
-        return values
-    if way not in ways:
+        if not ways:
+            return values
+        way = next(iter(ways))
+    if not isinstance(way, str) or way not in ways:
         raise ConfigError(
-            f"`way` must be one that {name} has: {', '.join(ways) or 'it has none'}. "
-            f"Received: way={way!r}"
+            f"`way` must be one that {name} has: "
+            f"{', '.join(map(str, ways)) or 'it has none'}. Received: way={way!r}"
         )
     changes = ways[way]
     _check_mapping(name, f"ways.{way}", changes)
@@ -318,5 +282,5 @@ def _check_mapping(name, key, value):
     if not isinstance(value, dict):
         raise ConfigError(
             f"{name} cannot be used:\n  {key}: Should be a mapping, {{}} if it has "
-            f"nothing to say. Received: {value!r}"
+            f"nothing to say. Received: {shown(value)}"
         )

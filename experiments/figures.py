@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.config import Config, Scheme
+from experiments.config import Config
 from experiments.runs import Result
+from experiments.schemes import Scheme
 from experiments.tables import described
 
 #: Told apart in grey too: by dash, width and shade.

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from experiments.config import Config, Scheme
+from experiments.config import Config
 from experiments.runs import file_name, settings
+from experiments.schemes import Scheme
 
 
 @dataclass(frozen=True)

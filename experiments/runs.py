@@ -1,50 +1,21 @@
-"""Run files: one JSON a run, written whole or not at all, with its provenance."""
+"""Runs of configs: what determines each, the file it has, and which are finished."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
-import os
-import platform
-import subprocess
-import tempfile
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
-from experiments.callbacks import Evaluation
-from experiments.config import Config, Scheme
+from experiments.config import Config
 from experiments.mnist import idx_file
-from experiments.training import Run
+from experiments.provenance import provenance
+from experiments.runfiles import Run, RunFile, load_or_skip, write_run
+from experiments.schemes import Scheme
 
-#: Changes when old run files can no longer be read.
-FORMAT = 2
 #: The committed runs.
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-
-
-class RunFileError(ValueError):
-    """A run file that is damaged, or of another format."""
-
-
-class RunFile(BaseModel):
-    """Everything that tables and figures may say about a run."""
-
-    # NaN as NaN: of a run that diverged `null` could not be read.
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
-
-    format: int = FORMAT
-    settings: dict[str, Any]
-    history: list[Evaluation]
-    compile_seconds: float
-    hierarchy: str
-    mean_mse: float
-    data: str
-    provenance: dict[str, Any]
 
 
 class Result(NamedTuple):
@@ -153,52 +124,16 @@ def file_name(values: dict[str, Any]) -> str:
 def save_run(
     folder: Path, values: dict[str, Any], run: Run, data: str, command: str
 ) -> RunFile:
-    """Write what a run left behind; see `write_run`."""
-    record = RunFile(
-        settings=values, **run._asdict(), data=data, provenance=provenance(command)
-    )
-    write_run(folder, record)
-    return record
-
-
-def write_run(folder: Path, record: RunFile) -> Path:
-    """Write a run file: all of it under its name, or nothing.
+    """Write what a run left behind, under the name of its settings.
 
     Raises:
         OSError: It cannot be written; the folder is as it was.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / file_name(record.settings)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=folder, suffix=".part", delete=False, encoding="utf-8"
-    ) as part:
-        try:
-            part.write(record.model_dump_json(indent=1) + "\n")
-            part.flush()
-            os.fsync(part.fileno())
-            os.replace(part.name, path)
-        except BaseException:
-            os.unlink(part.name)
-            raise
-    return path
-
-
-def load_run(path: Path) -> RunFile:
-    """Read a run file.
-
-    Raises:
-        RunFileError: Damaged, incomplete, or of another format; the file is named.
-    """
-    try:
-        text = path.read_bytes()
-        found = json.loads(text).get("format")
-        # Asked first: a file of another format has other fields, too.
-        if found == FORMAT:
-            return RunFile.model_validate_json(text)
-    except (ValueError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunFileError(f"{path} is not a whole run file ({reason})") from None
-    raise RunFileError(f"{path} has format {found}; this version reads format {FORMAT}")
+    record = RunFile(
+        settings=values, **run._asdict(), data=data, provenance=provenance(command)
+    )
+    write_run(folder / file_name(values), record)
+    return record
 
 
 def find_run(folder: Path, values: dict[str, Any]) -> RunFile | None:
@@ -210,17 +145,6 @@ def find_run(folder: Path, values: dict[str, Any]) -> RunFile | None:
     if record is None or record.settings != json.loads(json.dumps(values)):
         return None
     return record
-
-
-def load_or_skip(path: Path) -> RunFile | None:
-    """A run file if it is there and whole; else it is named and counts as missing."""
-    if not path.exists():
-        return None
-    try:
-        return load_run(path)
-    except RunFileError as error:
-        print(f"skipped: {error}")
-        return None
 
 
 def folders(folder: Path, scheme: Scheme) -> tuple[Path, ...]:
@@ -241,47 +165,3 @@ def collect(config: Config, folder: Path) -> list[Result]:
                     break
         results.append(Result(scheme, runs, borrowed))
     return results
-
-
-def provenance(command: str) -> dict[str, Any]:
-    """When, with what and on what a run was made."""
-    return {
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": command,
-        "revision": REVISION,
-        "python": platform.python_version(),
-        "versions": {
-            name: version(name)
-            for name in ("msann-keras", "keras", "tensorflow", "numpy")
-        },
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-    }
-
-
-def _revision() -> str:
-    """The git commit of the code, with a mark if files differ from it."""
-    try:
-        return subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-#: Asked when the code is loaded: by a run's end another may be checked out.
-REVISION = _revision()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor()

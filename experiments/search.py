@@ -19,12 +19,15 @@ import optuna
 from rich.console import Console
 from rich.table import Table
 
-from experiments.config import Config, ConfigError, Scheme, load_config
+from experiments.config import Config, ConfigError, load_config
 from experiments.jobs import Job
-from experiments.runs import RunFile, find_run, save_run
-from experiments.tables import across, to_tenth
+from experiments.runfiles import RunFile
+from experiments.runs import find_run, save_run
+from experiments.schemes import Scheme
+from experiments.tables import across
 from experiments.tasks import load_task
 from experiments.training import Trainer
+from msann.checks import integer, number
 from msann.cost import NOT_REACHED
 
 #: Proposals that are run on every seed.
@@ -97,7 +100,7 @@ def search(runner: Runner, trials: int, storage: str) -> list[Scheme]:
 
     def objective(trial):
         scheme = propose(trial)
-        seconds = to_tenth(runner(scheme, config.seeds[0]), "seconds")
+        seconds = runner(scheme, config.seeds[0]).reached("seconds")
         trial.set_user_attr("scheme", scheme.model_dump(mode="json"))
         # A sampler wants numbers; any that is worse than the limit will do.
         return seconds if seconds < NOT_REACHED else 2 * config.budget
@@ -143,9 +146,9 @@ def table(config: Config, finalists: list[tuple[Scheme, list[RunFile]]]) -> Tabl
     for scheme, runs in finalists:
         out.add_row(
             in_words(scheme),
-            across([to_tenth(run, "seconds") for run in runs], ".2f"),
-            across([to_tenth(run, "cost") for run in runs], ".2e"),
-            across([to_tenth(run, "evaluations") for run in runs], ".2e"),
+            across([run.reached("seconds") for run in runs], ".2f"),
+            across([run.reached("cost") for run in runs], ".2e"),
+            across([run.reached("evaluations") for run in runs], ".2e"),
         )
     return out
 
@@ -165,9 +168,9 @@ def picture(config: Config, runs: list[tuple[Scheme, RunFile]], path: Path) -> P
     }
     for name, style in markers.items():
         points = [
-            (to_tenth(run, "cost"), to_tenth(run, "seconds"), scheme.depth)
+            (run.reached("cost"), run.reached("seconds"), scheme.depth)
             for scheme, run in runs
-            if kind(scheme) == name and math.isfinite(to_tenth(run, "cost"))
+            if kind(scheme) == name and math.isfinite(run.reached("cost"))
         ]
         if not points:
             continue
@@ -215,6 +218,11 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 150)
     command = f"python -m experiments.search configs/{options.config.name} --way "
     command += f"{options.way} --trials {options.trials} --seconds {options.seconds:g}"
+    try:
+        integer("trials", options.trials, least=1)
+        number("seconds", options.seconds, above=0)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         config = load_config(options.config, options.way)
         options.runs.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,8 @@ from rich.progress import (
 from experiments.config import Config, ConfigError
 from experiments.jobs import Job, jobs
 from experiments.queue import Queue
-from experiments.runs import find_run, folders, save_run, write_run
+from experiments.runfiles import write_run
+from experiments.runs import find_run, folders, save_run
 
 #: Compiled programs that a worker keeps.
 PROGRAMS = 4
@@ -107,7 +108,7 @@ def gather(queue: Queue, folder: Path, found: Container[str] = ()) -> None:
     """
     for name, record in queue.records():
         if name not in found:
-            write_run(folder, record)
+            write_run(folder / name, record)
 
 
 def work(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.checks import whole_number
+from msann.checks import integer
 
 VARIANTS = ("paper", "script")
 #: The chance of each pixel of the input to fire spuriously (section 4.2).
@@ -64,7 +64,7 @@ def one_object(n=1024, *, samples, validation, seed, variant="paper"):
             script takes 2,000. They come from the same distribution, from a
             stream of random numbers of their own: neither half depends on the
             size of the other. As there are few vectors, a target may be in both.
-        seed: whole number that, with the other arguments, decides everything.
+        seed: integer that, with the other arguments, decides everything.
         variant: `"paper"`, `n - n / 8` positions and noise on the input;
             `"script"`, the authors' script: one position more, no noise.
 
@@ -110,7 +110,7 @@ def two_objects(n=1024, *, samples, validation, seed, variant="paper"):
         samples: how many training samples to draw, at least 1.
         validation: how many validation samples to draw, at least 1, from a stream
             of random numbers of their own.
-        seed: whole number that, with the other arguments, decides everything.
+        seed: integer that, with the other arguments, decides everything.
         variant: `"paper"`, `n - n / 8` positions, no overlap, noise on the input;
             `"script"`, the authors' script: one position more, each object drawn
             without regard to the other (one where they overlap), no noise.
@@ -171,7 +171,7 @@ no noise; 3 training and 2 validation samples, seed 0
 
 
 def _check(n, variant):
-    n = whole_number("n", n, least=PARTS)
+    n = integer("n", n, least=PARTS)
     if n % PARTS:
         raise ValueError(f"`n` must be a multiple of {PARTS}. Received: n={n}")
     if variant not in VARIANTS:
@@ -210,9 +210,9 @@ def _noisy(y, rng):
 
 
 def _task(title, draw, *, samples, validation, seed, variant):
-    samples = whole_number("samples", samples, least=1)
-    validation = whole_number("validation", validation, least=1)
-    seed = whole_number("seed", seed, least=0)
+    samples = integer("samples", samples, least=1)
+    validation = integer("validation", validation, least=1)
+    seed = integer("seed", seed, least=0)
     halves = []
     streams = np.random.SeedSequence(seed).spawn(2)
     for stream, count in zip(streams, (samples, validation), strict=True):

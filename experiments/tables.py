@@ -7,27 +7,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from experiments.config import Config, Scheme
-from experiments.runs import Result, RunFile
-from msann.cost import NOT_REACHED, cost_to_fraction
-
-
-def final_mse(run: RunFile) -> float:
-    """The MSE at the last evaluation."""
-    return run.history[-1].mse
-
-
-def to_tenth(run: RunFile, measure: str) -> float:
-    """What it took to reach a tenth of the first MSE.
-
-    Args:
-        run: The run.
-        measure: "cost", "evaluations" or "seconds".
-    """
-    return cost_to_fraction(
-        [getattr(evaluation, measure) for evaluation in run.history],
-        [evaluation.mse for evaluation in run.history],
-    )
+from experiments.config import Config
+from experiments.published import TABLES
+from experiments.runs import Result
+from experiments.schemes import Scheme
 
 
 def table(config: Config, results: Sequence[Result]) -> Table:
@@ -54,23 +37,24 @@ def table(config: Config, results: Sequence[Result]) -> Table:
             scheme.label + _origin(borrowed, len(runs)),
             cycle,
             described(scheme),
-            across([final_mse(run) for run in runs], ".3e"),
-            across([to_tenth(run, "cost") for run in runs], ".3e"),
-            across([to_tenth(run, "evaluations") for run in runs], ".3e"),
-            across([to_tenth(run, "seconds") for run in runs], ".1f"),
+            across([run.final_mse for run in runs], ".3e", "diverged"),
+            across([run.reached("cost") for run in runs], ".3e"),
+            across([run.reached("evaluations") for run in runs], ".3e"),
+            across([run.reached("seconds") for run in runs], ".1f"),
             across([run.history[-1].evaluations for run in runs], ".3e"),
             across([run.history[-1].seconds for run in runs], ".1f"),
         )
     out.add_section()
-    for column, cell in config.published.items():
-        out.add_row(
-            f"paper: {column}",
-            "",
-            # For the synthetic tasks the text says Adam and the script RMSProp.
-            "RMSProp 0.0005" if config.task.name == "mnist" else "",
-            "" if cell.final_mse is None else f"{cell.final_mse:.3e}",
-            _published(cell.cost_to_tenth),
-        )
+    if config.published:
+        paper = TABLES[config.published]
+        for column in paper.final:
+            out.add_row(
+                f"paper: {column}",
+                "",
+                paper.optimizers[0] if len(paper.optimizers) == 1 else "",
+                across([paper.final[column].value], ".3e"),
+                across([paper.tenth[column].value], ".3e"),
+            )
     return out
 
 
@@ -86,28 +70,27 @@ def described(scheme: Scheme) -> str:
     return f"{name} {scheme.learning_rate:g}"
 
 
-def across(values: Sequence[float], form: str) -> str:
+def across(values: Sequence[float], form: str, infinite: str = "not reached") -> str:
     """Every seed's value, after their mean if there are several.
 
-    >>> across([0.25, 0.75], ".2f"), across([0.25, NOT_REACHED], ".2f")
+    Args:
+        values: One a seed.
+        form: Of a finite one.
+        infinite: What an infinite one is called.
+
+    >>> across([0.25, 0.75], ".2f"), across([0.25, math.inf], ".2f")
     ('0.50 (0.25, 0.75)', 'not reached (0.25, not reached)')
     >>> across([], ".2f")
     'no run'
     """
     if not values:
         return "no run"
-    mean = _value(math.fsum(values) / len(values), form)
-    if len(values) == 1:
-        return mean
-    return f"{mean} ({', '.join(_value(value, form) for value in values)})"
-
-
-def _value(value: float, form: str) -> str:
-    return "not reached" if value == NOT_REACHED else format(value, form)
-
-
-def _published(value: float | None) -> str:
-    return "not reached" if value is None else f"{value:.3e}"
+    mean = math.fsum(values) / len(values)
+    mean, *each = (
+        format(value, form) if math.isfinite(value) else infinite
+        for value in (mean, *values)
+    )
+    return f"{mean} ({', '.join(each)})" if len(each) > 1 else mean
 
 
 def _caption(results: Sequence[Result]) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,31 +13,15 @@ import tensorflow as tf
 
 import msann_keras as ms
 from experiments.budget import Staged, price, stages, too_small
-from experiments.callbacks import Evaluation, Watch
-from experiments.config import Config, Scheme
+from experiments.callbacks import Watch
+from experiments.config import Config
+from experiments.runfiles import Evaluation, Run
+from experiments.schemes import Scheme, topology
 from experiments.synthetic import Task
-from msann.topology import resolve
 
 #: Calls of a run that ends by its seconds.
 UNLIMITED = 10**9
 OPTIMIZERS = {"tf1_rmsprop": ms.TF1RMSprop, "adam": keras.optimizers.Adam}
-
-
-class Run(NamedTuple):
-    """What a run leaves behind.
-
-    Attributes:
-        history: From the untrained network on; the MSE of one that diverged is NaN.
-        compile_seconds: To build, trace and compile the program; shared by all runs
-            of a `Trainer`.
-        hierarchy: The table of levels.
-        mean_mse: What the mean training target scores: the trivial predictor.
-    """
-
-    history: list[Evaluation]
-    compile_seconds: float
-    hierarchy: str
-    mean_mse: float
 
 
 class Trainer:
@@ -198,21 +181,6 @@ def autoencoder(config: Config, scheme: Scheme, seed: int) -> ms.MultilevelModel
     depth = scheme.start_depth
     drawn = ms.multilevel(plain, depth, config.topology, start="paper").merge()
     return ms.multilevel(drawn, 0, space, keep_weights=True)
-
-
-def topology(name: str, variant: str, seed: int):
-    """What every space looks like, by name; see `msann_keras.multilevel`.
-
-    Shuffled is the grid in random order: one order a space, or, as in the authors'
-    script, another one at every use.
-    """
-    if name == "shuffled":
-        return lambda size: ms.shuffled(
-            resolve("grid", size, "topology"), seed=seed, redraw=variant == "script"
-        )
-    if name == "random_orthogonal":
-        return lambda size: ms.random_orthogonal(size, seed=seed)
-    return name
 
 
 def batches(task: Task, batch_size: int, seed: int) -> tf.data.Dataset:

@@ -124,8 +124,7 @@ class MultilevelModel(keras.Model):
     @property
     def cost(self) -> float:
         """C(t) of the current schedule so far (section 4.1)."""
-        shares = self.hierarchy.shares
-        return float(np.dot(shares, self.progress.level_examples))
+        return self.progress.cost(self.hierarchy.shares)
 
     def merge(self, name: str | None = None) -> keras.Model:
         """The plain model with the same predictions: Dense layers with weights Theta.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from itertools import accumulate
-from operator import mul
 from typing import Any, Protocol
 
 import keras
@@ -113,7 +112,7 @@ class Session:
     @property
     def cost(self) -> float:
         """C(t), section 4.1, since the schedule began."""
-        return sum(map(mul, self._shares, self.progress.level_examples))
+        return self.progress.cost(self._shares)
 
     def walked(self) -> dict[str, float]:
         """Level, C(t) and seconds, for the logs."""

@@ -1,7 +1,9 @@
-"""Averages by hand, and small models whose data are coarsened."""
+"""Averages by hand, and small models that are fitted on coarsened data."""
 
 import keras
+import numpy as np
 from matrices import dense
+from models import EAGER
 
 import msann_keras as ms
 from msann.topology import chain
@@ -52,3 +54,37 @@ def named(structure=list):
     if structure is dict:  # whose order is that of the keys, sorted
         return ms.MultilevelModel({"two": two, "one": one}, {"z": joined, "y": other})
     return ms.MultilevelModel([one, two], [joined, other])
+
+
+# ------------------------------------------------------------------------------ fits
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(size=(24, 8)).astype("float32")
+Y = RNG.uniform(size=(24, 4)).astype("float32")
+
+
+def network(depth=2, front=(), **options):
+    """8-8-4; on the levels 72 + 36, 20 + 10 and 6 + 3 parameters."""
+    inputs = outputs = keras.Input((8,))
+    for layer in front:
+        outputs = layer(outputs)
+    hidden = ms.MultilevelDense(8, depth, activation="sigmoid")(outputs)
+    return ms.MultilevelModel(inputs, ms.MultilevelDense(4, depth, **options)(hidden))
+
+
+def compiled(optimizer="adam", model=None, **options):
+    model = model or network()
+    options = options if "jit_compile" in options else EAGER | options
+    model.compile(optimizer, "mse", **options)
+    return model
+
+
+def coarsened(gamma=None, steps=None, **options):
+    return ms.CycleSchedule(gamma, steps, coarsen_data=True, **options)
+
+
+def fit(model, x=X, y=Y, schedule=None, **options):
+    """The history of a cycle on batches of four, unless told otherwise."""
+    callbacks = [schedule or coarsened(), *options.pop("callbacks", [])]
+    options = {"batch_size": 4, "steps_per_epoch": 1, "verbose": 0} | options
+    return model.fit(x, y, callbacks=callbacks, **options).history

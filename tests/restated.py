@@ -11,6 +11,7 @@ import numpy as np
 import reference
 import tensorflow as tf
 from matrices import dense
+from models import EAGER
 
 import msann_keras as ms
 from msann.topology import chain
@@ -18,7 +19,6 @@ from msann_keras.engines.coarsened.data import Chunk
 from msann_keras.engines.coarsened.program import Program
 
 BATCH = 4
-EAGER = {"run_eagerly": True}
 SPACES = {
     "paths": [ms.path(8), ms.path(4), ms.path(8)],
     "odd paths": [ms.path(9), ms.path(5), ms.path(9)],

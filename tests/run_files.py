@@ -4,7 +4,7 @@ import json
 import math
 
 from experiments.report.groups import grouped
-from experiments.report.records import Record
+from experiments.runfiles import RunFile
 
 
 def settings(task="one_object", seed=618, **changes):
@@ -96,5 +96,5 @@ def sweep(task="one_object", seeds=(618, 2357, 9041), gammas=(1, 2, 3), ks=(1, 4
 
 def groups_of(contents):
     """Groups of contents that were never written."""
-    runs = {f"{i}.json": Record.model_validate(x) for i, x in enumerate(contents)}
+    runs = {f"{i}.json": RunFile.model_validate(x) for i, x in enumerate(contents)}
     return grouped(runs)

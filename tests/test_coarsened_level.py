@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from models import EAGER
 from precision import floatx
 from restated import (
     BATCH,
-    EAGER,
     IN_TURN,
     OPTIMIZERS,
     SPACES,

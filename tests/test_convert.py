@@ -344,18 +344,3 @@ def test_families_of_closed_form_are_saved_with_a_model(space, tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     assert again.get_layer("code").input_topology == space
     np.testing.assert_array_equal(again(X), model(X))
-
-
-def test_cycles_on_coarsened_data_take_a_band():
-    model = ms.multilevel(autoencoder(), 2, ms.path(8, prolongation="band"))
-    model.compile("adam", "mse")
-    cycles = ms.CycleSchedule(coarsen_data=True)
-    history = model.fit(X, X, batch_size=5, epochs=2, verbose=0, callbacks=[cycles])
-    assert np.isfinite(history.history["loss"]).all()
-
-
-def test_coarsened_data_refuse_what_keeps_no_constants():
-    model = ms.multilevel(autoencoder(), 1, ms.path(8, prolongation="decimation"))
-    model.compile("adam", "mse")
-    with pytest.raises(ValueError, match="reproduce constants"):
-        model.fit(X, X, verbose=0, callbacks=[ms.CycleSchedule(coarsen_data=True)])

@@ -11,8 +11,7 @@ from urllib.parse import unquote
 import pytest
 from run_files import cycle, groups_of, run_file, settings, sweep, write
 
-from experiments import runs
-from experiments.report import figures, records
+from experiments.report import figures
 from experiments.report.__main__ import main
 from experiments.report.page import ROOT, build, pictures
 from experiments.report.readme import MissingSectionError, section
@@ -266,7 +265,3 @@ def test_the_command_writes_figures_and_names_the_missing(tmp_path, capsys):
 def test_the_command_refuses_a_missing_folder(tmp_path, capsys):
     assert main(["--runs", str(tmp_path / "none")]) == 2
     assert "`--runs` must be a folder" in capsys.readouterr().err
-
-
-def test_the_page_reads_the_format_that_runs_are_written_in():
-    assert records.FORMAT == runs.FORMAT

@@ -1,15 +1,13 @@
 """The search for gamma, L and k: proposals, words, and the command."""
 
-from types import SimpleNamespace
-
 import optuna
 import pytest
 import yaml
-from test_sweep import TINY
+from config_files import TINY
+from run_files import run_file
 
-from experiments.callbacks import Evaluation
 from experiments.config import Config
-from experiments.runs import load_run
+from experiments.runfiles import RunFile, load_run
 from experiments.search import in_words, kind, main, propose, search
 
 
@@ -46,14 +44,30 @@ def test_an_unknown_config_ends_with_one_line(tmp_path, capsys):
     assert "none.yaml" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seconds", "nan"], "`seconds` must be a finite number > 0. Received"),
+        (["--seconds", "inf"], "`seconds` must be a finite number > 0. Received"),
+        (["--seconds", "-1"], "`seconds` must be a finite number > 0. Received"),
+        (["--trials", "0"], "`trials` must be an integer >= 1. Received: trials=0"),
+    ],
+)
+def test_bad_options_are_refused_by_name(tmp_path, capsys, options, message):
+    runs = tmp_path / "runs"
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path / "none.yaml"), "--runs", str(runs), *options])
+    assert message in capsys.readouterr().err
+    assert not runs.exists()
+
+
 class Found:
     """In place of a runner: every run reaches its target at once."""
 
     config = Config.model_validate(TINY)
 
     def __call__(self, scheme, seed):
-        history = [Evaluation(0.0, 0, 0.0, 0.25), Evaluation(1.0, 1, 1.0, 0.01)]
-        return SimpleNamespace(history=history)
+        return RunFile.model_validate(run_file({"seed": seed}, final=0.01))
 
 
 def test_a_search_that_goes_on_does_not_repeat_its_trials(tmp_path):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.statistics import NOT_REACHED, paired, summary
+from experiments.statistics import paired, summary
+from msann.cost import NOT_REACHED
 
 POSITIVE = st.floats(1e-4, 1e4)
 SEEDED = st.dictionaries(st.integers(0, 20), POSITIVE, min_size=2, max_size=8)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from experiments.report.labels import Labels, described
-from experiments.report.records import Record
+from experiments.runfiles import RunFile
 from experiments.statistics import Summary, summary
 
 
@@ -18,7 +18,7 @@ class Group:
     """Runs of one setting, by file name, in the order of their seeds."""
 
     labels: Labels
-    runs: Mapping[str, Record]
+    runs: Mapping[str, RunFile]
 
     @cached_property
     def id(self) -> str:
@@ -44,9 +44,9 @@ class Group:
         return math.fsum(firsts) / len(firsts)
 
 
-def grouped(runs: Mapping[str, Record]) -> list[Group]:
+def grouped(runs: Mapping[str, RunFile]) -> list[Group]:
     """Runs by what they are called, each group in the order of seeds."""
-    found: dict[Labels, dict[str, Record]] = {}
+    found: dict[Labels, dict[str, RunFile]] = {}
     for name, run in sorted(runs.items(), key=lambda item: (item[1].seed, item[0])):
         found.setdefault(described(run.settings), {})[name] = run
     return [Group(labels, found[labels]) for labels in sorted(found)]

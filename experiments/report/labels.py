@@ -110,8 +110,6 @@ def described(settings: Mapping[str, Any]) -> Labels:
     name = OPTIMIZERS.get(get("optimizer"), str(get("optimizer", "optimizer?")))
     rate = get("learning_rate")
     optimizer = f"{name} {rate:g}" if isinstance(rate, float | int) else name
-    budget = get("budget")
-    unit = UNITS.get(get("budget_unit", "cost"), get("budget_unit"))
     visit = get("evaluate_at") == "visit"
     way = _way(kind, TOPOLOGIES.get(topology, topology), coarsened, variant)
     way += ", any visit" if visit else ""
@@ -130,7 +128,7 @@ def described(settings: Mapping[str, Any]) -> Labels:
         variant=variant,
         visit=visit,
         optimizer=optimizer,
-        budget=f"{budget:,.0f} {unit}" if isinstance(budget, float | int) else "",
+        budget=budget(get("budget"), get("budget_unit", "cost")),
         ends="until" in settings,
         other=_other(settings),
         title="",
@@ -139,6 +137,17 @@ def described(settings: Mapping[str, Any]) -> Labels:
     other = f", {labels.other}" if labels.other else ""
     other += ", to 1/10 only" if labels.ends else ""
     return labels._replace(title=f"{way}{cycle}, {optimizer}{other}")
+
+
+def budget(amount: float | None, unit: str) -> str:
+    """What a run may spend, with its unit; "" where the file does not say.
+
+    >>> budget(256000.0, "cost")
+    '256,000 C(t)'
+    """
+    if not isinstance(amount, float | int):
+        return ""
+    return f"{amount:,.0f} {UNITS.get(unit, unit)}"
 
 
 def _way(kind, topology, coarsened, variant):

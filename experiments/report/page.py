@@ -22,9 +22,10 @@ from experiments.report.groups import Group, grouped
 from experiments.report.labels import plain
 from experiments.report.orderings import orderings
 from experiments.report.readme import section
-from experiments.report.records import Found, Record
+from experiments.report.records import Found
 from experiments.report.svg import inline
 from experiments.report.tables import Table, tables
+from experiments.runfiles import RunFile
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -121,7 +122,7 @@ def _json(values: dict[str, Any]) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _settings(runs: Mapping[str, Record]) -> list[tuple[str, list[tuple[str, int]]]]:
+def _settings(runs: Mapping[str, RunFile]) -> list[tuple[str, list[tuple[str, int]]]]:
     """Every setting with the values that it takes, and how many runs have each."""
     values: dict[str, Counter] = {}
     for run in runs.values():
@@ -143,10 +144,10 @@ def _deepest(hierarchies: set[str]) -> list[str]:
     )
 
 
-def _sources(files: Sequence[Record | dict]) -> list[Source]:
+def _sources(files: Sequence[RunFile | dict]) -> list[Source]:
     counts: Counter = Counter()
     for file in files:
-        made = file.provenance if isinstance(file, Record) else file["provenance"]
+        made = file.provenance if isinstance(file, RunFile) else file["provenance"]
         versions = made.get("versions", {})
         libraries = [f"{name} {number}" for name, number in sorted(versions.items())]
         parts = [made.get("processor", ""), made.get("machine", "")]

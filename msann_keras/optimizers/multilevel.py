@@ -21,13 +21,16 @@ class Progress(NamedTuple):
     Attributes:
         position: Batches since its beginning.
         examples: Examples since then, one gradient evaluation each.
-        level_examples: Those that trained each level, finest first; with
-            |M_l|/|M_0| they make C(t).
+        level_examples: Those that trained each level, finest first.
     """
 
     position: int
     examples: int
     level_examples: tuple[int, ...]
+
+    def cost(self, shares: Sequence[float]) -> float:
+        """C(t), section 4.1; `shares` are |M_l|/|M_0|, `Hierarchy.shares`."""
+        return float(np.dot(shares, self.level_examples))
 
 
 @keras.saving.register_keras_serializable("msann_keras")

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from models import (
     EAGER,
+    EVERY,
     GRAPH,
+    Interrupt,
     Recording,
     X,
     Y,
@@ -22,8 +24,6 @@ import msann_keras as ms
 from msann import schedules
 from msann_keras.engines.fine_gradient import FineGradient
 from msann_keras.optimizers import Progress
-
-EVERY = ms.EVERY_LEVEL
 
 
 class Log(keras.callbacks.Callback):
@@ -139,16 +139,6 @@ def test_works_with_evaluation_alone():
 # ----------------------------------------------------------- leaves things as found
 
 
-class Interrupt(keras.callbacks.Callback):
-    def __init__(self, error, batch=1):
-        super().__init__()
-        self.error, self.batch = error, batch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch == self.batch:
-            raise self.error
-
-
 @pytest.mark.parametrize(
     ("error", "mode"),
     [
@@ -180,6 +170,9 @@ def test_leaves_the_model_as_it_was(error, mode):
 # ---------------------------------------------------------------- refusals
 
 
+COARSENED = {"coarsen_data": True}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -195,6 +188,11 @@ def test_leaves_the_model_as_it_was(error, mode):
             {"schedule": schedules.plain(), "gamma": 2},
             "either `schedule` or the parameters.*'gamma': 2",
         ),
+        ({"smoothing_steps": schedules.Growing(1, 2), "gamma": 0}, "`gamma` must be"),
+        (COARSENED | {"consistency": -1}, r"`consistency`.* in 0 .. 1,000.*=-1"),
+        (COARSENED | {"memory": 0}, "`memory` must be an integer >= 1.*memory=0"),
+        ({"memory": 9}, "`memory` is for `coarsen_data=True`.*memory=9"),
+        ({"consistency": 9}, "`consistency` is for `coarsen_data=True`.*=9"),
     ],
 )
 def test_refuses_at_once(options, message):

@@ -11,7 +11,7 @@ TABLES := configs/table1_one_object.yaml configs/table2_two_objects.yaml $(MNIST
 WAY_OPTION = $(if $(WAY),--way $(WAY))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-slow lint format experiment-mnist experiment-mnist-quick \
+.PHONY: help install test test-kill test-slow lint format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates report \
 	table1 table2 table3 figure5 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
@@ -26,11 +26,14 @@ install: $(INSTALLED) ## Create .venv with the library, experiments and tools
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[experiments,prolongation,dev]'
+	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[experiments,prolongation,benchmarks,dev]'
 	@touch $@
 
 test: install ## Run the tests and doctests, without the slow ones
 	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile
+
+test-kill: install ## Kill a sweep twenty times; it ends like an undisturbed one
+	$(RUN) -m pytest -q -m slow tests/test_sweep.py -k killed_twenty_times
 
 test-slow: install ## Run the slow tests
 	$(RUN) -m pytest -q -m slow
@@ -98,10 +101,10 @@ prolongation-report: install ## Compare methods, scan beta, check section 5: a p
 benchmark-fine-gradient: install ## Time a step at each level against a plain step
 	$(RUN) -m benchmarks.fine_gradient
 
-benchmark-clock: install ## Seconds to a target: coarsened data against tuned plain training
+benchmark-clock: install ## Seconds to a target: coarsened data against training without, both tuned
 	$(RUN) -m benchmarks.clock
 
-benchmark-cost: install ## Does time follow C(t)? Cycles in plain steps
+benchmark-cost: install ## Does time follow C(t)? Cycles in steps of level 0
 	$(RUN) -m benchmarks.cost
 
 benchmark-scale: install ## Seconds to compile, time by size, memory

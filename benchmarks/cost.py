@@ -2,52 +2,39 @@
 
     python -m benchmarks.cost [--size 1024 4096] [--cycles-per-call 1]
 
-A cycle of cost C should take C / 128 plain steps. The table has seconds of training
-divided by that, for the network n, n/4, n/8, n/4, n of the paper, batch 128 and Adam.
-The plain step is this engine's own, level 0 only, 64 of them in a call. Every number is
-a median over rounds of one run, each against the plain step of its round.
+A cycle of cost C should take C / 128 steps of level 0. The table has seconds of
+training divided by that, for the network n, n/4, n/8, n/4, n of the paper, batch 128
+and Adam. Steps of level 0 are this engine's own, 64 of them in a call. Every number is
+a median over rounds of one run, each against the step of level 0 of its round.
 """
 
 import argparse
 import os
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
 
 import msann_keras as ms
 from benchmarks.clock.bench import BATCH, network
+from experiments.callbacks import Watch
 from experiments.synthetic import one_object
 
-PLAIN = ms.Schedule((ms.Visit(0, 64),))
+LEVEL_0 = ms.Schedule((ms.Visit(0, 64),))
 
 
 def seconds_per_step(model, data, schedule, calls):
     """Seconds of a call over its C(t) / 128, the median over some calls."""
-    made = [(0.0, 0.0)]  # seconds and plain steps, call by call
-
-    def begin(batch, logs):
-        made.append((time.perf_counter(), None))
-
-    def end(batch, logs):
-        made[-1] = time.perf_counter() - made[-1][0], logs["cost"] / BATCH
-
+    watch = Watch(lambda model: 0.0)
     model.fit(
         *data,
         batch_size=BATCH,
         steps_per_epoch=calls * model.steps_per_execution,
-        callbacks=[
-            ms.CycleSchedule(schedule=schedule, coarsen_data=True),
-            keras.callbacks.LambdaCallback(
-                on_train_batch_begin=begin, on_train_batch_end=end
-            ),
-        ],
+        callbacks=[ms.CycleSchedule(schedule=schedule, coarsen_data=True), watch],
         verbose=0,
     )
-    seconds, steps = np.transpose(made)
-    return np.median(seconds[1:] / np.diff(steps))
+    costs, _, seconds, _ = np.transpose(watch.history)
+    return np.median(BATCH * np.diff(seconds) / np.diff(costs))
 
 
 def main():
@@ -73,10 +60,10 @@ def main():
                 for k in options.steps:
                     schedule = ms.schedules.gamma_cycle(depth, gamma, k)
                     seconds_per_step(model, data, schedule, 1)  # may have to compile
-                    seconds_per_step(model, data, PLAIN, 1)
+                    seconds_per_step(model, data, LEVEL_0, 1)
                     ratios = [
                         seconds_per_step(model, data, schedule, 3)
-                        / seconds_per_step(model, data, PLAIN, 1)
+                        / seconds_per_step(model, data, LEVEL_0, 1)
                         for _ in range(options.rounds)
                     ]
                     cells.append(f"{np.median(ratios):.2f}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.config import ConfigError, load_config
-from experiments.figures import figure6
+from experiments.figures import figure6, save
 from experiments.runs import collect
 from experiments.sweep import sweep
 from experiments.tables import table
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     for config, results in panels:
         console.print()
         console.print(table(config, results))
-    console.print(f"\nfigure: {figure6(panels, options.figure)}")
+    console.print(f"\nfigure: {save(figure6(panels), options.figure)}")
     return 0
 
 

@@ -290,7 +290,7 @@ def idx_file(folder: Path, stem: str, kind: str) -> Path:
 
 def _check_answers(url):
     """Raises `DataUnavailableError` unless `url` answers in `PATIENCE_SECONDS`."""
-    import requests  # comes with tensorflow-datasets, and honours its proxies
+    import requests  # as tensorflow-datasets does, and honours its proxies
 
     reply = queue.SimpleQueue()
 

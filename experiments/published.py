@@ -18,12 +18,12 @@ class Cell(NamedTuple):
 
     Attributes:
         value: `NOT_REACHED` for the paper's "N/A".
-        cycle: (gamma, L, k) where the paper names them.
+        shape: (gamma, L, k) where the paper names them.
         source: Table, row and column.
     """
 
     value: float
-    cycle: tuple[int, int, int] | None
+    shape: tuple[int, int, int] | None
     source: str
 
 
@@ -46,20 +46,20 @@ class PublishedTable(NamedTuple):
     tenth: dict[str, Cell]
 
 
-def _table(protocol, name, final, final_cycle, tenth, tenth_cycle) -> PublishedTable:
-    def row(title, values, cycle):
+def _table(protocol, name, final, final_shape, tenth, tenth_shape) -> PublishedTable:
+    def row(title, values, shape):
         columns = ("best", "worst", "default")
-        cycles = (cycle, None, None)
+        shapes = (shape, None, None)
         return {
             column: Cell(value, which, f"{name}, {title}, {column}")
-            for column, value, which in zip(columns, values, cycles, strict=True)
+            for column, value, which in zip(columns, values, shapes, strict=True)
         }
 
     return PublishedTable(
         name,
         *protocol,
-        row("Final MSE", final, final_cycle),
-        row("Cost to 1/10 MSE", tenth, tenth_cycle),
+        row("Final MSE", final, final_shape),
+        row("Cost to 1/10 MSE", tenth, tenth_shape),
     )
 
 

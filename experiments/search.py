@@ -3,7 +3,7 @@
     python -m experiments.search configs/table1_one_object.yaml [--trials 40]
 
 The paper leaves this open (section 6). A sampler of Optuna (TPE) proposes the way of
-training, gamma, L, k, its growth and the learning rate; plain training is among the
+training, gamma, L, k, its growth and the learning rate; level 0 alone is among the
 proposals, as L = 0. The best proposals are then run on every seed of the config.
 Every trial leaves a run file; the study itself is kept, so that a search goes on.
 """
@@ -16,10 +16,13 @@ import sys
 from pathlib import Path
 
 import optuna
+from matplotlib import ticker
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from experiments.config import Config, ConfigError, load_config
+from experiments.figures import save
 from experiments.jobs import Job
 from experiments.runfiles import RunFile
 from experiments.runs import find_run, save_run
@@ -133,7 +136,7 @@ def in_words(scheme: Scheme) -> str:
 
 
 def kind(scheme: Scheme) -> str:
-    """Plain training, the fine gradient or coarsened data."""
+    """Level 0 only, the fine gradient or coarsened data."""
     return in_words(scheme).split(",")[0]
 
 
@@ -153,14 +156,10 @@ def table(config: Config, finalists: list[tuple[Scheme, list[RunFile]]]) -> Tabl
     return out
 
 
-def picture(config: Config, runs: list[tuple[Scheme, RunFile]], path: Path) -> Path:
+def picture(config: Config, runs: list[tuple[Scheme, RunFile]]) -> Figure:
     """Seconds against C(t), both to a tenth, of every trial that reached it."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot, ticker
-
-    figure, axis = pyplot.subplots(figsize=(6, 4.6), layout="constrained")
+    figure = Figure(figsize=(6, 4.6), layout="constrained")
+    axis = figure.subplots()
     markers = {
         "level 0 only": {"marker": "s", "color": "0.0", "facecolors": "none"},
         "fine gradient": {"marker": "x", "color": "0.45"},
@@ -197,10 +196,7 @@ def picture(config: Config, runs: list[tuple[Scheme, RunFile]], path: Path) -> P
     axis.grid(which="major", color="0.9", linewidth=0.6)
     if axis.collections:
         axis.legend(title="numbers: L", fontsize=8, title_fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
-    return path
+    return figure
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -239,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     console.print(table(config, finalists))
     every = [(scheme, runner(scheme, config.seeds[0])) for scheme in ranked]
-    console.print(f"figure: {picture(config, every, options.figure)}")
+    console.print(f"figure: {save(picture(config, every), options.figure)}")
     return 0
 
 

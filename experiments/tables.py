@@ -28,14 +28,14 @@ def table(config: Config, results: Sequence[Result]) -> Table:
     ):
         out.add_column(name, justify="right")
     for scheme, runs, borrowed in results:
-        cycle = (
+        shape = (
             f"({scheme.gamma}, {scheme.depth}, {scheme.smoothing_steps})"
             if scheme.depth
             else ""
         )
         out.add_row(
             scheme.label + _origin(borrowed, len(runs)),
-            cycle,
+            shape,
             described(scheme),
             across([run.final_mse for run in runs], ".3e", "diverged"),
             across([run.reached("cost") for run in runs], ".3e"),

@@ -64,7 +64,7 @@ def test_a_trial_that_is_no_better_anywhere_is_made_once():
     assert [trial for trial, _ in bench.made] == [A, A, B]
 
 
-@pytest.mark.parametrize("scheme", ["plain", "start", "cycles"])
+@pytest.mark.parametrize("scheme", ["level0", "start", "cycles"])
 @pytest.mark.parametrize("strict", [4e-3, 1.6e-2])  # the best rate for the last target
 def test_every_scheme_has_fourteen_trials(scheme, strict):
     class Seconds(dict):
@@ -86,7 +86,7 @@ def test_rows_hold_every_seed_also_one_that_never_arrives():
     seconds = {(A, seed): (i, 2 * i, NEVER) for i, seed in enumerate(SEEDS, start=1)}
     bench = FakeBench(seconds)
     outcomes = [bench.run(A, seed) for seed in SEEDS]
-    chosen = {name: [None] * 3 for name in ("fit", "plain", "start")}
+    chosen = {name: [None] * 3 for name in ("fit", "level0", "start")}
     table = {
         (scheme, target): rest
         for scheme, target, *rest in rows(bench, chosen | {"cycles": [A] * 3}, outcomes)
@@ -95,11 +95,11 @@ def test_rows_hold_every_seed_also_one_that_never_arrives():
     assert (trial, times, compiling) == (A, [2, 4, 6], 3.0)
     assert (costs, gradients) == ([200, 400, 600], [20, 40, 60])
     assert table["cycles", 0.02][3] == [NEVER] * 3
-    assert table["plain", 0.1][0] is None
+    assert table["level0", 0.1][0] is None
 
 
-@pytest.mark.parametrize("scheme", ["fit", "plain", "start", "cycles"])
+@pytest.mark.parametrize("scheme", ["fit", "level0", "start", "cycles"])
 def test_every_scheme_has_a_row_for_every_target(scheme):
-    chosen = {name: [None] * 3 for name in ("fit", "plain", "start", "cycles")}
+    chosen = {name: [None] * 3 for name in ("fit", "level0", "start", "cycles")}
     got = [row[1] for row in rows(FakeBench({}), chosen, []) if row[0] == scheme]
     assert got == list(FakeBench.targets)

@@ -71,6 +71,11 @@ def test_figure7_takes_the_papers_setting():
     assert "Not run at this setting: default, shuffled" in picture.caption
 
 
+def test_strategies_of_figure7_are_told_apart_without_colour():
+    dashes = [str(look["linestyle"]) for look in figures.STYLES.values()]
+    assert len(set(dashes)) == len(dashes) == 6
+
+
 # ----------------------------------------------------------------------- page
 
 

@@ -1,5 +1,6 @@
 """The report: orderings over seeds, sentences, and the clock."""
 
+import json
 import math
 
 import pytest
@@ -137,7 +138,7 @@ def clock_rows(**seconds):
                     "scheme": scheme,
                     "trial": {"optimizer": "Adam", "rate": 0.01, "schedule": ""},
                     "seconds": values,
-                    "compile_seconds": 1.0 if scheme == "plain" else 4.0,
+                    "compile_seconds": 1.0 if scheme == "level0" else 4.0,
                 }
                 for scheme, values in seconds.items()
             ],
@@ -146,22 +147,32 @@ def clock_rows(**seconds):
 
 
 def test_the_clock_by_hand():
-    rows = clock_rows(plain=[2.0, 6.0, 4.0], start=[1.0] * 3, cycles=[0.5, 0.25, 9.0])
+    rows = clock_rows(level0=[2.0, 6.0, 4.0], start=[1.0] * 3, cycles=[0.5, 0.25, 9.0])
     (line,) = comparisons(rows)["MNIST, grid"]
-    assert line.median("plain") == 4
-    assert line.gain("plain") == 8
-    assert line.gain_compiled("plain") == pytest.approx(5 / 4.5)
+    assert line.median("level0") == 4
+    assert line.gain("level0") == 8
+    assert line.gain_compiled("level0") == pytest.approx(5 / 4.5)
     assert line.median("fit") == math.inf
     assert math.isnan(line.gain("fit"))
 
 
+def test_files_of_the_clock_from_before_are_read():
+    """When training at level 0 only was called plain."""
+    now = clock_rows(level0=[2.0], cycles=[1.0])
+    then = json.loads(json.dumps(now).replace("level0", "plain"))
+    assert then != now
+    (line,) = comparisons(then)["MNIST, grid"]
+    assert line.median("level0") == 2
+    assert line.gain("level0") == 2
+
+
 def test_the_clock_names_losses():
-    rows = clock_rows(plain=[1.0], start=[1.0], cycles=[3.0])
+    rows = clock_rows(level0=[1.0], start=[1.0], cycles=[3.0])
     found = findings([], comparisons(rows))
     assert "the cycles take 3.00, level 0 only 1.00" in found.loses[0]
     assert not found.wins
 
 
 def test_a_clock_that_nothing_reaches_is_drawn():
-    rows = clock_rows(plain=[math.inf], cycles=[math.inf])
+    rows = clock_rows(level0=[math.inf], cycles=[math.inf])
     assert clock_picture(comparisons(rows)).figure is not None

@@ -32,7 +32,7 @@ def rows_of(contents, number=0):
         ({"hidden": [64, 32]}, "default, RMSProp 0.0005, hidden 64-32"),
         (
             {"depth": 0, "start_depth": 4, "topology": "path"},
-            "plain from the multilevel start (path), RMSProp 0.0005",
+            "default from the multilevel start (path), RMSProp 0.0005",
         ),
         (
             {"depth": 6, "schedule": "simultaneous", "topology": "grid"},
@@ -123,7 +123,7 @@ def test_not_reached_ranks_last():
 def test_the_published_cells():
     """Table and cell by cell, against section 4 of the paper."""
     assert published.ONE_OBJECT.final["best"].value == 6.612e-4
-    assert published.ONE_OBJECT.tenth["best"].cycle == (3, 6, 4)
+    assert published.ONE_OBJECT.tenth["best"].shape == (3, 6, 4)
     assert published.TWO_OBJECTS.tenth["worst"].value == 262_300
     assert published.MNIST_GRID.final["default"].value == 4.132e-2
     assert math.isinf(published.MNIST_PATH.tenth["default"].value)
@@ -137,14 +137,14 @@ def test_a_table_without_runs_says_so_in_every_cell():
     assert set(cells) == {numbers.NOT_RUN}
     assert table.missing == [
         "best MsANN, worst MsANN, default, the paper's rate, default, tuned, "
-        "plain from the multilevel start, tuned, coarsened data, tuned"
+        "default from the multilevel start, tuned, coarsened data, tuned"
     ]
 
 
 def test_best_worst_and_default():
     rows = rows_of(sweep())
-    assert rows["best MsANN"].group.labels.cycle == "(3, 6, 4)"
-    assert rows["worst MsANN"].group.labels.cycle == "(1, 1, 1)"
+    assert rows["best MsANN"].group.labels.shape == "(3, 6, 4)"
+    assert rows["worst MsANN"].group.labels.shape == "(1, 1, 1)"
     assert rows["default, the paper's rate"].cells[0].mean == "3.708e-3"
     assert rows["best MsANN"].paper_final.mean == "6.612e-4"
     assert rows["best MsANN"].note == (
@@ -208,7 +208,7 @@ def test_tuned_rows_do_not_compete_with_the_published_ones():
         "worst MsANN": numbers.NOT_RUN,
         "default, the paper's rate": "4.000e-3",
         "default, tuned": "1.000e-3",
-        "plain from the multilevel start, tuned": "5.000e-4",
+        "default from the multilevel start, tuned": "5.000e-4",
         "coarsened data, tuned": "1.000e-4",
         "best MsANN otherwise tuned": "2.000e-4",
     }

@@ -13,9 +13,10 @@ from run_files import run_file
 from run_files import settings as run_settings
 
 from experiments.config import load_config
+from experiments.figures import figure6
 from experiments.jobs import jobs
 from experiments.report import records
-from experiments.runfiles import Evaluation, Run, RunFileError, load_run
+from experiments.runfiles import Evaluation, Run, RunFile, RunFileError, load_run
 from experiments.runs import Result, collect, file_name, find_run, save_run, settings
 from experiments.tables import across, table
 from experiments.tasks import load_task
@@ -215,6 +216,17 @@ def test_the_table_stands_beside_the_papers(tmp_path, config):
     ]
     assert cells[3] == ["2.000e-02", "no run", "1.547e-02", "4.605e-02", "4.171e-02"]
     assert cells[4][2:] == ["7.207e+04", "not reached", "not reached"]
+
+
+@pytest.mark.parametrize("schemes", [7, 150])
+def test_every_scheme_has_a_line_of_its_own_in_grey(config, schemes):
+    """Told apart by dash and mark alone; the paper's whole sweep is 145 schemes."""
+    run = RunFile.model_validate(WHOLE)
+    results = [Result(scheme, [run, run]) for scheme in config.schemes[:1] * schemes]
+    (axis,) = figure6([(config, results)]).axes
+    looks = [(str(x._dash_pattern), x.get_marker()) for x in axis.lines]
+    assert len(looks) == 2 * schemes and len(set(looks)) == schemes
+    assert len(axis.get_legend().get_texts()) == schemes
 
 
 def test_a_committed_run_is_named_as_such_only_where_it_was_taken(tmp_path, config):

@@ -98,7 +98,7 @@ def test_cayley_curves_stay_on_the_manifold_and_leave_along_the_gradient():
 
 def test_pymanopt_is_refused_by_name_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymanopt", None)
-    with pytest.raises(ImportError, match=r"TrustRegions is pymanopt's.*\[experiments"):
+    with pytest.raises(ImportError, match=r"TrustRegions is pymanopt's.*\[benchmarks"):
         compared(*PATHS, s=0.5, method="pymanopt trust regions")
 
 

@@ -1,4 +1,4 @@
-"""Seconds to a target: training on coarsened data against tuned plain training.
+"""Seconds to a target: training on coarsened data against training without, both tuned.
 
     python -m benchmarks.clock [--quick] [--task one-object-1024 ...]
 
@@ -7,21 +7,21 @@ a tenth, a twentieth and a fiftieth of the plain network's first validation MSE 
 last, strict one is .010 for MNIST, where nothing reaches a fiftieth).
 
     fit       keras.Model.fit, jit_compile on or off, whichever is faster
-    plain     this library's compiled engine, level 0 only
+    level0    this library's compiled engine, level 0 only
     start     the same from the multilevel start (weights drawn on every level)
     cycles    on coarsened data, from the multilevel start
 
-So fit/plain is what the engine gives, plain/start what the start gives, and
+So fit/level0 is what the engine gives, level0/start what the start gives, and
 start/cycles what the cycles give. Every scheme is tuned with as many trials: at most
 fourteen, of which a trial that has used up the best one's seconds is cut off, and one
 that seems better is made on a second seed before it counts. For the first two they are
 seven rates of two optimizers; for the cycles four rates of Adam, and then, at those
 that were best for the first and for the last target, or at the best one and its double,
 five more schedules. (The six are the pick of some fifty that were tried on the same two
-seeds of four tasks.) `fit` trains as `plain` does, but for the small last batch of each
-pass, so it takes over its optimizer and rate. The medians are over three other seeds.
-Seconds are of averaging the data and of training: without evaluation, and without
-compiling, which stands in a column of its own.
+seeds of four tasks.) `fit` trains as `level0` does, but for the small last batch of
+each pass, so it takes over its optimizer and rate. The medians are over three other
+seeds. Seconds are of averaging the data and of training: without evaluation, and
+without compiling, which stands in a column of its own.
 """
 
 import argparse
@@ -56,10 +56,10 @@ def measure(name, limit, quick):
     bench.targets = [first / 10, first / 20, data.strict or first / 50]
     print(f"{name}: first MSE {first:.4f}, targets {np.round(bench.targets, 5)}")
     outcomes, chosen = [], {}
-    for scheme in ("plain", "start", "cycles"):
+    for scheme in ("level0", "start", "cycles"):
         chosen[scheme] = tuned(bench, scheme, quick)
     chosen["fit"] = [
-        trial and trial._replace(scheme="fit") for trial in chosen["plain"]
+        trial and trial._replace(scheme="fit") for trial in chosen["level0"]
     ]
     for best in chosen.values():
         for trial in dict.fromkeys(filter(None, best)):

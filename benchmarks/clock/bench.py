@@ -25,8 +25,8 @@ TASKS = [
     "one-object-4096",
     "two-objects-4096",
 ]
-#: Steps of plain training in a compiled call, and between evaluations.
-PLAIN_STEPS = 16
+#: Steps of a compiled call without cycles, and so between evaluations.
+STEPS = 16
 
 
 def _v(first, factor, depth):
@@ -187,7 +187,7 @@ class Bench:
                 OPTIMIZERS[optimizer](1e-3),
                 "mse",
                 jit_compile=jit,
-                steps_per_execution=PLAIN_STEPS,
+                steps_per_execution=STEPS,
             )
             seconds = []
             for _ in range(3):
@@ -206,7 +206,7 @@ class Bench:
         return best[1:]
 
     def _cycles(self, trial, watch):
-        schedule = ms.Schedule((ms.Visit(0, PLAIN_STEPS),))
+        schedule = ms.Schedule((ms.Visit(0, STEPS),))
         if trial.scheme == "cycles":
             schedule = SCHEDULES[trial.schedule]
         depth = schedule.depth
@@ -217,7 +217,7 @@ class Bench:
             self.models[key] = model, self._warmed(model)
         model, compiling = self.models[key]
         start = network(self.size)
-        if trial.scheme != "plain":
+        if trial.scheme != "level0":
             drawn = ms.multilevel(
                 start, self.data.depth, self.data.topology, start="paper"
             )

@@ -4,11 +4,12 @@ import numpy as np
 
 from benchmarks.clock.bench import TARGETS
 from benchmarks.clock.tuning import reached
+from experiments.report.clock import SCHEMES
 
 
 def rows(bench, chosen, outcomes):
     """For each scheme and target: trial, and medians of C(t), evaluations, seconds."""
-    for scheme in ("fit", "plain", "start", "cycles"):
+    for scheme in SCHEMES:
         for i, target in enumerate(bench.targets):
             trial = chosen[scheme][i]
             runs = [x for x in outcomes if x.trial == trial]
@@ -79,7 +80,7 @@ def picture(panels, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    styles = {"fit": ":", "plain": "--", "start": "-.", "cycles": "-"}
+    styles = {"fit": ":", "level0": "--", "start": "-.", "cycles": "-"}
     figure, axes = pyplot.subplots(
         1, len(panels), figsize=(4.6 * len(panels), 4), squeeze=False,
         layout="constrained",

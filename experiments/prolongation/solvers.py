@@ -191,7 +191,7 @@ def with_pymanopt(
         import pymanopt
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"{name} is pymanopt's: pip install 'msann-keras[experiments]'"
+            f"{name} is pymanopt's: pip install 'msann-keras[benchmarks]'"
         ) from error
     manifold = pymanopt.manifolds.Stiefel(*objective.shape)
     in_numpy = pymanopt.function.numpy(manifold)

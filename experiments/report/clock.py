@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 #: What the benchmark compares, in the order of README's table.
 SCHEMES = {
     "fit": "keras.Model.fit",
-    "plain": "level 0 only",
+    "level0": "level 0 only",
     "start": "from the multilevel start",
     "cycles": "cycles on coarsened data",
 }
+
+
+#: What files of before say.
+FORMERLY = {"plain": "level0"}
 
 
 class Comparison(NamedTuple):
@@ -77,7 +81,7 @@ def _comparisons(targets: dict[float, list[dict]]) -> list[Comparison]:
 
 
 def _by_scheme(rows, value, missing):
-    found = {row["scheme"]: value(row) for row in rows}
+    found = {FORMERLY.get(row["scheme"], row["scheme"]): value(row) for row in rows}
     return {scheme: found.get(scheme, missing) for scheme in SCHEMES}
 
 

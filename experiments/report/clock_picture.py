@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.report.clock import SCHEMES, Comparison
-from experiments.report.drawing import INK, RC, SOFT, Picture, plain_ticks
+from experiments.report.drawing import INK, RC, SOFT, Picture, ticks
 
 
 def clock_picture(comparisons: Mapping[str, Sequence[Comparison]]) -> Picture:
@@ -18,7 +18,7 @@ def clock_picture(comparisons: Mapping[str, Sequence[Comparison]]) -> Picture:
     title = "The clock as a picture"
     if not comparisons:
         return Picture("clock", title, "No run of the clock is committed.", None)
-    marks = {"fit": "x", "plain": "s", "start": "^", "cycles": "o"}
+    marks = {"fit": "x", "level0": "s", "start": "^", "cycles": "o"}
     with rc_context(RC):
         columns = min(3, len(comparisons))
         rows = math.ceil(len(comparisons) / columns)
@@ -64,7 +64,7 @@ def _clock_panel(axis, lines, marks):
             axis.plot([where], [height], mark, ms=7, mfc=face, **filled)
     axis.axvline(edge / 1.4, color=SOFT, linewidth=0.8)
     axis.set(xscale="log", xlabel="seconds   |   not reached", xlim=(None, edge * 1.3))
-    plain_ticks(axis.xaxis)
+    ticks(axis.xaxis)
     axis.set_xticks([x for x in axis.get_xticks() if x < edge / 1.4])
     axis.set_xticks([], minor=True)
     axis.set_yticks(range(len(lines)), [line.target for line in lines])

@@ -29,7 +29,7 @@ def _group(group: Group, groups: Sequence[Group]) -> dict[str, Any]:
         "optimizer": x.optimizer,
         "budget": ", ".join(filter(None, (x.budget, x.other))),
         "title": x.title,
-        "plain": x.kind == "default",
+        "isDefault": x.kind == "default",
         "trivial": _short(means.pop()) if len(means) == 1 else None,
         "beside": [other.id for other in _beside(group, groups) if other is not group],
         "runs": [

@@ -47,7 +47,7 @@ class Picture(NamedTuple):
     figure: Figure | None
 
 
-def plain_ticks(axis, few=2.2):
+def ticks(axis, few=2.2):
     """Numbers at 1, 2, 5 below a `few` decades, else at each decade."""
     low, high = axis.get_view_interval()
     fine = math.log10(high / low) < few

@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments.published import FIGURE_7
-from experiments.report.drawing import INK, RC, SHADES, SOFT, Picture, plain_ticks
+from experiments.report.drawing import INK, RC, SHADES, SOFT, Picture, ticks
 from experiments.report.groups import Group, final, ranked
 from experiments.report.tables import TARGETS, as_published, in_table, same
 from msann import schedules
@@ -22,7 +22,11 @@ STYLES = {
     "grid": {"color": SHADES[1], "linestyle": "-", "linewidth": 1.9},
     "path": {"color": SHADES[3], "linestyle": (0, (6, 2)), "linewidth": 1.7},
     "shuffled": {"color": SHADES[5], "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.7},
-    "random orthogonal": {"color": SHADES[6], "linestyle": "-", "linewidth": 1.0},
+    "random orthogonal": {
+        "color": SHADES[6],
+        "linestyle": (0, (3, 1, 1, 1, 1, 1)),
+        "linewidth": 1.4,
+    },
     "all levels at once": {"color": SOFT, "linestyle": (0, (2, 1)), "linewidth": 2.4},
 }
 AXES = {"cost": "cost C(t)", "seconds": "seconds of training"}
@@ -124,9 +128,9 @@ def _most_run(groups, target) -> tuple[list[Group], list[Group]]:
 
 def _protocol(runs):
     x = max(runs, key=lambda group: group.labels.depth).labels
-    cycle = " with the script's cycle" if x.variant == "script" else ""
-    cycle += ", evaluated after any visit" if x.visit else ""
-    return f"{x.task_title}, {x.optimizer}, {x.budget}{cycle}"
+    words = " with the script's cycle" if x.variant == "script" else ""
+    words += ", evaluated after any visit" if x.visit else ""
+    return f"{x.task_title}, {x.optimizer}, {x.budget}{words}"
 
 
 def _best_steps(groups) -> list[Group]:
@@ -164,7 +168,7 @@ def figure7(groups: Sequence[Group]) -> Picture:
     if not settings:
         return Picture("figure-7", "Figure 7", "No multilevel run is committed.", None)
     # The paper's, if as many strategies were run there as anywhere.
-    (cycle, _, shared), chosen = max(
+    (shape, _, shared), chosen = max(
         settings.items(), key=lambda item: (len(item[1]), item[0][0] == FIGURE_7)
     )
     for group in candidates:
@@ -173,7 +177,7 @@ def figure7(groups: Sequence[Group]) -> Picture:
         if group.labels.kind == "default":
             chosen["default"] = group
         if group.labels.kind == "simultaneous" and (
-            "all levels at once" not in chosen or group.labels.depth == cycle[1]
+            "all levels at once" not in chosen or group.labels.depth == shape[1]
         ):
             chosen["all levels at once"] = group
     lines = [chosen[name] for name in STYLES if name in chosen]
@@ -185,7 +189,7 @@ def figure7(groups: Sequence[Group]) -> Picture:
         _log_log(axes, lines, "MNIST", lambda x: (names[id(x)], STYLES[names[id(x)]]))
         axes[0].set_ylabel("validation MSE E(t)")
     at, papers = (
-        "γ = {}, L = {}, k = {}".format(*numbers) for numbers in (cycle, FIGURE_7)
+        "γ = {}, L = {}, k = {}".format(*numbers) for numbers in (shape, FIGURE_7)
     )
     missing = f" Not run at this setting: {', '.join(absent)}." if absent else ""
     return Picture(
@@ -208,8 +212,8 @@ def _log_log(axes, groups, title, style):
             if len(group.runs) > 1:
                 axis.fill_between(x, low, high, color=look["color"], alpha=0.18, lw=0)
         axis.set(xscale="log", yscale="log", xlabel=AXES[measure])
-        plain_ticks(axis.xaxis, few=1.0)  # labels stand side by side
-        plain_ticks(axis.yaxis)
+        ticks(axis.xaxis, few=1.0)  # labels stand side by side
+        ticks(axis.yaxis)
         axis.grid(which="both")
         axis.set_title(title, fontsize=9, loc="left")
     if groups:

@@ -96,13 +96,13 @@ def _against_default(table, block, wins, loses):
         if not rivals:
             continue
         best = min(rivals, key=lambda row: _final(row.group))
-        ours, plain = _final(best.group), _final(default.group)
+        ours, theirs = _final(best.group), _final(default.group)
         paper = table.target.published.final
-        (wins if ours < plain else loses).append(
+        (wins if ours < theirs else loses).append(
             f"{table.target.title}, equal C(t), the paper's rate: "
-            f"{best.group.labels.way} {best.group.labels.cycle} ends at "
+            f"{best.group.labels.way} {best.group.labels.shape} ends at "
             f"{numbers.mse(ours)} ({_seeds(best.group)}), the default at "
-            f"{numbers.mse(plain)} ({_seeds(default.group)}). The paper has "
+            f"{numbers.mse(theirs)} ({_seeds(default.group)}). The paper has "
             f"{numbers.mse(paper['best'].value)} and "
             f"{numbers.mse(paper['default'].value)}."
         )
@@ -121,7 +121,7 @@ def _against_tuned(tables, wins, loses):
             if tuned and best:
                 default = min(tuned, key=lambda row: _final(row.group))
                 rival = min(best, key=lambda row: _final(row.group)).group
-                name = f"{rival.labels.way} {rival.labels.cycle}"
+                name = f"{rival.labels.way} {rival.labels.shape}"
                 met.setdefault(default.group, []).append((name, rival))
                 notes[default.group] = default.note
     for default, rivals in met.items():
@@ -156,14 +156,16 @@ def _spent(default, rivals):
 
 
 def _on_the_clock(clock: Clock, wins, loses):
-    won = [(t, x) for t, lines in clock.items() for x in lines if x.gain("plain") >= 1]
-    lost = [(t, x) for t, lines in clock.items() for x in lines if x.gain("plain") < 1]
-    easiest = {t: lines[0] for t, lines in clock.items() if lines[0].gain("plain") >= 1}
+    won = [(t, x) for t, lines in clock.items() for x in lines if x.gain("level0") >= 1]
+    lost = [(t, x) for t, lines in clock.items() for x in lines if x.gain("level0") < 1]
+    easiest = {
+        t: lines[0] for t, lines in clock.items() if lines[0].gain("level0") >= 1
+    }
     if easiest:
         gains = numbers.listed(
-            [f"{numbers.ratio(x.gain('plain'))} ({t})" for t, x in easiest.items()]
+            [f"{numbers.ratio(x.gain('level0'))} ({t})" for t, x in easiest.items()]
         )
-        starts = [x.median("plain") / x.median("start") for x in easiest.values()]
+        starts = [x.median("level0") / x.median("start") for x in easiest.values()]
         wins.append(
             "Seconds of training, data coarsened with the network (not in the paper), "
             f"tuned against tuned: to a tenth sooner by factors of {gains}; "
@@ -174,7 +176,7 @@ def _on_the_clock(clock: Clock, wins, loses):
     loses += [
         f"Seconds of training, {task}, to {x.target}: the cycles take "
         f"{numbers.seconds(x.median('cycles'))}, level 0 only "
-        f"{numbers.seconds(x.median('plain'))} ({x.trials['plain']})."
+        f"{numbers.seconds(x.median('level0'))} ({x.trials['level0']})."
         for task, x in lost
     ]
 
@@ -219,10 +221,10 @@ def _never_reached(tables) -> Iterator[str]:
 
 def _compiling(clock: Clock) -> Iterator[str]:
     gains = [
-        (f"{task} to {x.target}", x.gain_compiled("plain"))
+        (f"{task} to {x.target}", x.gain_compiled("level0"))
         for task, lines in clock.items()
         for x in lines
-        if not math.isnan(x.gain_compiled("plain"))
+        if not math.isnan(x.gain_compiled("level0"))
     ]
     slower = [gain for _, gain in gains if gain < 1]
     if slower:
@@ -237,9 +239,9 @@ def _compiling(clock: Clock) -> Iterator[str]:
 def _shrinking(clock: Clock) -> Iterator[str]:
     parts = []
     for task, lines in clock.items():
-        reached = [x for x in lines if not math.isnan(x.gain("plain"))]
-        if len(reached) > 1 and reached[-1].gain("plain") < reached[0].gain("plain"):
-            gains = [numbers.ratio(x.gain("plain")) for x in (reached[0], reached[-1])]
+        reached = [x for x in lines if not math.isnan(x.gain("level0"))]
+        if len(reached) > 1 and reached[-1].gain("level0") < reached[0].gain("level0"):
+            gains = [numbers.ratio(x.gain("level0")) for x in (reached[0], reached[-1])]
             parts.append(
                 f"from {gains[0]} to {gains[1]} ({task}, {reached[0].target} "
                 f"and {reached[-1].target})"

@@ -12,7 +12,7 @@ class Labels(NamedTuple):
     Attributes:
         task: "one_object", "two_objects" or "mnist".
         task_title: With the variant and the size.
-        kind: "default", "start" (plain training from the multilevel start), "cycle",
+        kind: "default", "start" (the default from the multilevel start), "cycle",
             "nested" or "simultaneous".
         topology: Of multilevel runs, else "".
         way: The way of training, with the topology.
@@ -47,7 +47,7 @@ class Labels(NamedTuple):
     title: str
 
     @property
-    def cycle(self) -> str:
+    def shape(self) -> str:
         """(gamma, L, k), as in the tables."""
         if self.kind not in ("cycle", "nested"):
             return f"L {self.depth}" if self.depth else ""
@@ -133,10 +133,10 @@ def described(settings: Mapping[str, Any]) -> Labels:
         other=_other(settings),
         title="",
     )
-    cycle = f" {labels.cycle}" if labels.cycle else ""
+    shape = f" {labels.shape}" if labels.shape else ""
     other = f", {labels.other}" if labels.other else ""
     other += ", to 1/10 only" if labels.ends else ""
-    return labels._replace(title=f"{way}{cycle}, {optimizer}{other}")
+    return labels._replace(title=f"{way}{shape}, {optimizer}{other}")
 
 
 def budget(amount: float | None, unit: str) -> str:
@@ -154,7 +154,7 @@ def _way(kind, topology, coarsened, variant):
     if kind == "default":
         return "default"
     if kind == "start":
-        return f"plain from the multilevel start ({topology or 'path'})"
+        return f"default from the multilevel start ({topology or 'path'})"
     if kind == "simultaneous":
         return f"{topology}, all levels at once"
     words = [topology]
@@ -177,17 +177,17 @@ def _other(settings):
         for key, value in settings.items()
         if key not in NAMED | UNTOLD and value not in USUAL.get(key, [])
     }
-    return ", ".join(f"{key} {plain(value)}" for key, value in sorted(rest.items()))
+    return ", ".join(f"{key} {told(value)}" for key, value in sorted(rest.items()))
 
 
-def plain(value: Any) -> str:
+def told(value: Any) -> str:
     """A setting's value as text.
 
-    >>> plain([256, 128]), plain(256000.0), plain({"source": "idx", "folder": None})
+    >>> told([256, 128]), told(256000.0), told({"source": "idx", "folder": None})
     ('256-128', '256000', 'source idx')
     """
     if isinstance(value, Mapping):
-        return " ".join(f"{k} {plain(v)}" for k, v in value.items() if v is not None)
+        return " ".join(f"{k} {told(v)}" for k, v in value.items() if v is not None)
     if isinstance(value, list):
-        return "-".join(map(plain, value))
+        return "-".join(map(told, value))
     return f"{value:.10g}" if isinstance(value, float) else str(value)

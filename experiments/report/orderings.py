@@ -63,7 +63,7 @@ def _better_than_default(groups):
             rivals = [x for x in groups if _matches(x, default) and in_table(x, target)]
             if rivals:
                 best = ranked(rivals, final)[0]
-                claim = f"{best.labels.way} {best.labels.cycle} below the default"
+                claim = f"{best.labels.way} {best.labels.shape} below the default"
                 where = _where(default, target.title)
                 yield claim, where, best.finals, default.finals
 
@@ -84,7 +84,7 @@ def _choice_of_p(groups):
             continue
         if BETTER_P.index(names[0]) > BETTER_P.index(names[1]):
             one, two, names = two, one, names[::-1]
-        claim = f"{names[0]} below {names[1]} at {one.labels.cycle}"
+        claim = f"{names[0]} below {names[1]} at {one.labels.shape}"
         yield claim, _where(one), one.finals, two.finals
     for group in groups:
         if group.labels.kind != "simultaneous":
@@ -109,15 +109,15 @@ def _where(group, title=""):
 
 def _more_is_better(groups, field, word):
     """Neighbours in one setting, averaged over all else, seed by seed."""
-    families: dict[tuple, dict[tuple, dict[int, Group]]] = {}
+    settings: dict[tuple, dict[tuple, dict[int, Group]]] = {}
     for group in groups:
         x = group.labels
         if x.kind == "cycle" and not x.coarsened and x.growth == 1:
-            family = x.task_title, x.optimizer, x.budget, x.way, x.other
+            setting = x.task_title, x.optimizer, x.budget, x.way, x.other
             rest = _cell(group, without=(field,))
-            members = families.setdefault(family, {}).setdefault(rest, {})
+            members = settings.setdefault(setting, {}).setdefault(rest, {})
             members[getattr(x, field)] = group
-    for (*_, way, _), cells in families.items():
+    for (*_, way, _), cells in settings.items():
         pairs = [
             (members[more], members[less])
             for members in cells.values()

@@ -58,7 +58,7 @@
   const exactly = (group) => Object.fromEntries(FIELDS.map((field) => [field, valueOf(group, field)]));
 
   function start() {
-    const group = groups.find((x) => !x.plain) || groups[0];
+    const group = groups.find((x) => !x.isDefault) || groups[0];
     return group ? { ...empty(group.taskTitle), way: group.way } : empty("");
   }
 

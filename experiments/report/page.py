@@ -19,7 +19,7 @@ from experiments.report.curves import embedded
 from experiments.report.drawing import Picture
 from experiments.report.findings import claim, findings
 from experiments.report.groups import Group, grouped
-from experiments.report.labels import plain
+from experiments.report.labels import told
 from experiments.report.orderings import orderings
 from experiments.report.readme import section
 from experiments.report.records import Found
@@ -127,7 +127,7 @@ def _settings(runs: Mapping[str, RunFile]) -> list[tuple[str, list[tuple[str, in
     values: dict[str, Counter] = {}
     for run in runs.values():
         for key, value in run.settings.items():
-            values.setdefault(key, Counter())[plain(value)] += 1
+            values.setdefault(key, Counter())[told(value)] += 1
     return [
         (key, sorted(counts.items(), key=lambda item: (len(item[0]), item[0])))
         for key, counts in sorted(values.items())

@@ -63,7 +63,7 @@ def _clock(path: Path) -> dict:
             raise ValueError(f"a row without {', '.join(sorted(missing))}")
     for lines in comparisons({path.name: values}).values():
         for line in lines:
-            line.gain("plain")
+            line.gain("level0")
     if not isinstance(values["provenance"], dict):
         raise ValueError("no provenance")
     return values

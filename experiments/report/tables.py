@@ -185,7 +185,7 @@ def _rows(target: Target, groups: list[Group]) -> list[Row]:
         rows.append(_row("default, the paper's rate", group, "", paper, "default"))
     rows += _picked("default, tuned", [x for x in defaults if len(defaults) > 1])
     starts = [x for x in groups if x.labels.kind == "start"]
-    rows += _picked("plain from the multilevel start, tuned", starts)
+    rows += _picked("default from the multilevel start, tuned", starts)
     coarsened = [x for x in groups if x.labels.coarsened]
     rows += _picked("coarsened data, tuned", coarsened)
     if otherwise:
@@ -222,13 +222,13 @@ def _as_the_best_published(label, groups, paper, best) -> list[Row]:
     if paper is None:
         return rows
     for cells, which in ((paper.final, "tenth_too"), (paper.tenth, "final_too")):
-        cycle = cells["best"].cycle
+        shape = cells["best"].shape
         for x in groups:
             if x.labels.ends and which == "tenth_too":
                 continue
-            found = (x.labels.gamma, x.labels.depth, x.labels.steps) == cycle
+            found = (x.labels.gamma, x.labels.depth, x.labels.steps) == shape
             if found and x not in shown:
-                name = f"{label} at the paper's best {cycle}"
+                name = f"{label} at the paper's best {shape}"
                 rows.append(_row(name, x, "", paper, "best", **{which: False}))
     return rows
 
@@ -241,8 +241,8 @@ def _row(label, group, note, paper, column, *, final_too=True, tenth_too=True) -
     for i, (shown, name, form) in enumerate(wanted):
         if paper and shown:
             theirs = getattr(paper, name)[column]
-            cycle = f"at {theirs.cycle}" if theirs.cycle else ""
-            beside[i] = Value(form(theirs.value), cycle)
+            shape = f"at {theirs.shape}" if theirs.shape else ""
+            beside[i] = Value(form(theirs.value), shape)
             cells[i] = against(cells[i], theirs.value)
     title = group.labels.title if group else ""
     return Row(label, title, note, *beside, tuple(cells), group)

@@ -1,0 +1,68 @@
+"""What each package imports is declared in setup.cfg, for those who install it."""
+
+import ast
+import configparser
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = {"msann", "msann_keras", "experiments", "benchmarks"}
+#: The extras that users of each folder install.
+EXTRAS = {
+    "msann": ["prolongation"],
+    "msann_keras": [],
+    "experiments": ["experiments", "benchmarks"],
+    "benchmarks": ["experiments", "benchmarks"],
+    "tests": ["experiments", "prolongation", "benchmarks", "dev"],
+}
+
+
+def names(requirements):
+    """Of distributions, one a line, as package indexes compare them."""
+    lines = [line for line in requirements.splitlines() if re.match(r"\w", line)]
+    return {normal(re.match(r"[\w.-]+", line)[0]) for line in lines}
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(folder):
+    """Top-level modules from elsewhere that any file of a folder imports."""
+    files = list((ROOT / folder).rglob("*.py"))
+    own = OURS | {file.stem for file in files if folder == "tests"}
+    found = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - own - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("folder", EXTRAS)
+def test_imports_are_declared(folder):
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    declared = names(setup["options"]["install_requires"])
+    for extra in EXTRAS[folder]:
+        declared |= names(setup["options.extras_require"][extra])
+    distributions = packages_distributions()
+    needed = {module: set(map(normal, distributions[module])) for module in
+              imported(folder)}  # fmt: skip
+    assert needed
+    assert not {module for module, names in needed.items() if not names & declared}
+
+
+def test_make_installs_every_extra():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    installed = re.search(r"--editable '\.\[(.*)\]'", makefile)[1]
+    # PostgreSQL's driver is among the tools, too.
+    assert {*installed.split(","), "postgresql"} == set(setup["options.extras_require"])

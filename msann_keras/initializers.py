@@ -11,6 +11,8 @@ from msann import checks
 from msann.topology import MAX_DEPTH, Topology, chain, resolve
 from msann_keras.transfer import sum_of_levels
 
+__all__ = ["Multilevel"]
+
 
 @keras.saving.register_keras_serializable("msann_keras")
 class Multilevel(keras.initializers.Initializer):

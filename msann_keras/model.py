@@ -231,6 +231,7 @@ class MultilevelModel(keras.Model):
         self._check_compiled()
         if not self.built and (inputs := symbolic(x)) is not None:
             self(inputs)
+        self._check_built()
         try:
             if callback is not None and callback.coarsen_data:
                 self.make_train_function()

@@ -10,11 +10,10 @@ import keras
 import numpy as np
 import reference
 import tensorflow as tf
-from matrices import dense
 from models import EAGER
+from stacks import dense_chains
 
 import msann_keras as ms
-from msann.topology import chain
 from msann_keras.engines.coarsened.data import Chunk
 from msann_keras.engines.coarsened.program import Program
 
@@ -25,10 +24,6 @@ SPACES = {
     "mixed": [ms.grid(4, 4), ms.path(4), ms.identity(3)],
     "shuffled": [ms.shuffled(ms.path(8), seed=1), ms.path(5)],
 }
-
-
-def dense_chains(spaces, depth):
-    return [[dense(P) for P in chain(space, depth).steps] for space in spaces]
 
 
 # ---------------------------------------------------------------- the order of samples

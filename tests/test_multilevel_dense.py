@@ -1,4 +1,4 @@
-"""MultilevelDense as a Keras layer; that its mathematics is right: test_method."""
+"""MultilevelDense as a Keras layer; its mathematics: test_method_gradients."""
 
 import json
 

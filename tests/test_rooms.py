@@ -1,4 +1,4 @@
-"""Rooms: imports go one way, 1 and 2 know no framework, and all is documented."""
+"""Rooms: imports go down, the mathematics knows no framework, all is documented."""
 
 import ast
 import subprocess
@@ -9,35 +9,33 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-#: Who may import whom: a room imports itself and the rooms before it.
+#: From low to high: a module imports from its own room and from those before it.
 ROOMS = [
-    ["msann.checks", "msann.schedules", "msann.cost"],
-    ["msann.arrays", "msann.graphs"],
-    ["msann.prolongation"],
-    ["msann.optimal"],
-    ["msann.topology"],
-    ["msann.hierarchy"],
-    [
-        "msann_keras.initializers",
-        "msann_keras.layers",
-        "msann_keras.optimizers",
-        "msann_keras.multilevel_optimizer",
-    ],
-    [
-        "msann_keras.merge",
-        "msann_keras.coarse",
-        "msann_keras.feeding",
-        "msann_keras.engine",
-        "msann_keras.coarse_fit",
-        "msann_keras.models",
-        "msann_keras.convert",
-        "msann_keras.callbacks",
-    ],
-    ["msann", "msann_keras"],
-    ["experiments"],
-    ["benchmarks"],
+    *("msann.checks", "msann.schedules", "msann.cost"),  # plain Python
+    *("msann.arrays", "msann.graphs", "msann.prolongation", "msann.optimal"),
+    *("msann.topology", "msann.hierarchy", "msann"),
+    *("msann_keras.keras_private", "msann_keras.focus", "msann_keras.transfer"),
+    *("msann_keras.inputs", "msann_keras.initializers", "msann_keras.layers"),
+    *("msann_keras.spaces", "msann_keras.optimizers", "msann_keras.session"),
+    *("msann_keras.engines", "msann_keras.engines.fine_gradient"),
+    *("msann_keras.engines.coarsened", "msann_keras.engines.coarsened.averages"),
+    "msann_keras.engines.coarsened.network",
+    "msann_keras.engines.coarsened.samples",
+    "msann_keras.engines.coarsened.data",
+    "msann_keras.engines.coarsened.level",
+    "msann_keras.engines.coarsened.program",
+    "msann_keras.engines.coarsened.engine",
+    *("msann_keras.callbacks", "msann_keras.merge", "msann_keras.model"),
+    *("msann_keras.convert", "msann_keras"),
+    "experiments",
+    "benchmarks",
 ]
-ROOM_OF = {name: number for number, names in enumerate(ROOMS) for name in names}
+ROOM_OF = {name: number for number, name in enumerate(ROOMS)}
+#: The last room without a library.
+PLAIN = ROOM_OF["msann.cost"]
+
+#: Most lines of a file.
+LONGEST = 350
 
 #: What the pure package may import beside the standard library.
 LIBRARIES = {"numpy", "scipy", "networkx", "pyamg", "platformdirs"}
@@ -48,11 +46,13 @@ def name_of(file):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+FOLDERS = ("msann", "msann_keras", "experiments", "benchmarks")
 FILES = {
     name_of(file): file
-    for folder in ("msann", "msann_keras", "experiments", "benchmarks")
+    for folder in FOLDERS
     for file in sorted((ROOT / folder).rglob("*.py"))
 }
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 PURE = [name for name in FILES if name.partition(".")[0] == "msann"]
 OURS = [name for name in FILES if name.startswith("msann")]
 
@@ -62,6 +62,11 @@ def room(module):
     while module not in ROOM_OF and "." in module:
         module = module.rpartition(".")[0]
     return ROOM_OF.get(module)
+
+
+def is_divided(name):
+    """Whether a package has rooms for its modules."""
+    return any(other.startswith(f"{name}.") for other in ROOMS)
 
 
 def imports(module, source):
@@ -87,14 +92,14 @@ def test_no_import_hides():
     source = """
 def lazy():
     import numpy.linalg as la
-    from . import coarse
+    from . import spaces
     from msann.topology.others import shuffled
     from msann import schedules
     from msann_keras import multilevel
 """
-    assert imports("msann_keras.layers", source) == {
+    assert imports("msann_keras.merge", source) == {
         "numpy.linalg",
-        "msann_keras.coarse",
+        "msann_keras.spaces",
         "msann.topology.others",
         "msann.schedules",
         "msann_keras",
@@ -106,8 +111,14 @@ def lazy():
 
 @pytest.mark.parametrize("module", FILES)
 def test_every_module_has_a_room(module):
-    depth = 2 if module.startswith("msann") else 1
-    assert ".".join(module.split(".")[:depth]) in ROOM_OF
+    """Of its own, or that of a package which has one for all."""
+    listed = ROOMS[room(module)]
+    assert module == listed or not is_divided(listed)
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_no_room_is_empty(name):
+    assert name in FILES or any(module.startswith(f"{name}.") for module in FILES)
 
 
 @pytest.mark.parametrize("module", FILES)
@@ -127,8 +138,8 @@ def test_libraries_of_the_pure_package(module):
     assert outside <= LIBRARIES | sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("name", [name for name in PURE if room(name) == 0])
-def test_the_first_room_is_plain_python(name):
+@pytest.mark.parametrize("name", [name for name in PURE if room(name) <= PLAIN])
+def test_the_lowest_rooms_are_plain_python(name):
     imported = {name.partition(".")[0] for name in IMPORTS[name]}
     assert imported <= sys.stdlib_module_names | {"msann"}
 
@@ -147,6 +158,20 @@ print(*sorted(name for name in sys.modules if "." not in name))
     loaded = set(run.stdout.split())
     assert "numpy" in loaded
     assert not loaded & {"keras", "tensorflow", "jax", "torch"}
+
+
+def test_no_test_imports_another():
+    names = {file.stem for file in TESTS if file.stem.startswith("test_")}
+    found = {file.stem: imports(file.stem, file.read_text()) & names for file in TESTS}
+    assert not {name: others for name, others in found.items() if others}
+
+
+def test_no_file_is_long():
+    lines = {
+        str(file.relative_to(ROOT)): len(file.read_text().splitlines())
+        for file in [*FILES.values(), *TESTS]
+    }
+    assert not {name: count for name, count in lines.items() if count > LONGEST}
 
 
 def is_setter(node):

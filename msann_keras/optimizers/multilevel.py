@@ -10,9 +10,11 @@ import numpy as np
 from keras import ops
 
 from msann import checks
+from msann.arrays import MAX_ENTRIES
 from msann.topology import MAX_DEPTH
 from msann_keras import focus
 from msann_keras.layers import at_level
+from msann_keras.optimizers.rates import LevelRate, is_schedule, schedule_of
 
 
 class Progress(NamedTuple):
@@ -67,7 +69,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     Raises:
         ValueError: `optimizer` is missing, or a `LossScaleOptimizer`, which belongs
             outside; `depth` is no integer >= 0; or `rate_factors` are not L + 1
-            positive numbers that begin with 1. In `build`: `use_ema` with weights of
+            positive numbers that begin with 1; `packed` is not as `get_config` has it.
+            In `build`: `use_ema` with weights of
             no level.
     """
 
@@ -94,8 +97,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
                 "`LossScaleOptimizer(MultilevelOptimizer(optimizer, depth))`. "
                 f"Received: optimizer={optimizer!r}"
             )
-        self._schedule = _schedule_of(optimizer)
-        self._rates = [_LevelRate(self) for _ in range(self.depth + 1)]
+        self.schedule = schedule_of(optimizer)
+        self._rates = [LevelRate(self) for _ in range(self.depth + 1)]
         self.levels = [type(optimizer).from_config(optimizer.get_config())]
         self.levels += [self._copy(level) for level in range(1, self.depth + 1)]
         self.packed: dict[str, keras.optimizers.Optimizer] = {}
@@ -104,8 +107,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         self.rate_factors = (
             (1.0,) * (self.depth + 1) if rate_factors is None else rate_factors
         )
-        for level, (size, dtype) in (packed or {}).items():
-            self.pack(int(level), size, dtype)
+        for level, (size, dtype) in _checked_packed(packed, depth).items():
+            self.pack(level, size, dtype)
         self._progress = {
             "position": self.add_variable((), dtype="int64", name="position"),
             "examples": self.add_variable((), dtype="int64", name="examples"),
@@ -224,7 +227,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     @learning_rate.setter
     def learning_rate(self, learning_rate):
         self.levels[0].learning_rate = learning_rate
-        self._schedule = learning_rate if _is_schedule(learning_rate) else None
+        self.schedule = learning_rate if is_schedule(learning_rate) else None
 
     @property
     def rate_factors(self) -> tuple[float, ...]:
@@ -304,35 +307,23 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         }
 
 
-class _LevelRate(keras.optimizers.schedules.LearningRateSchedule):
-    """The learning rate of level 0 times a factor, at a level's own step.
+def _checked_packed(packed, depth) -> dict[int, tuple[int, str]]:
+    """Sizes and types of packed levels by level, from a config."""
 
-    The factor is a variable, since compiled steps hold what they were traced with.
-    """
+    def entry(level, size, dtype):
+        level = int(level) if isinstance(level, str) else level  # as JSON has it
+        size = checks.integer("size", size, least=1, most=MAX_ENTRIES)
+        dtype = keras.backend.standardize_dtype(dtype)
+        return checks.integer("level", level, least=1, most=depth), (size, dtype)
 
-    def __init__(self, optimizer: MultilevelOptimizer):
-        self.optimizer = optimizer
-        self.factor = keras.Variable(1.0, trainable=False, name="factor")
-
-    def __call__(self, step):
-        schedule = self.optimizer._schedule
-        rate = self.optimizer.learning_rate if schedule is None else schedule(step)
-        return self.factor * rate
-
-    def get_config(self):
-        # For the eye: a level's rate is saved as its optimizer's `rate_factors`.
-        return {"factor": float(self.factor)}
-
-
-def _is_schedule(rate) -> bool:
-    return isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
-
-
-def _schedule_of(optimizer):
-    """The optimizer's learning-rate schedule, if it has one."""
-    rate = optimizer.get_config()["learning_rate"]
-    rate = keras.saving.deserialize_keras_object(rate) if isinstance(rate, dict) else 0
-    return rate if _is_schedule(rate) else None
+    if packed is None:
+        return {}
+    try:
+        return dict(entry(level, *pair) for level, pair in dict(packed).items())
+    except (TypeError, ValueError):
+        checks.refuse(
+            "packed", packed, f"None, or a dict of levels 1 .. {depth} to (size, dtype)"
+        )
 
 
 def unwrapped(optimizer) -> MultilevelOptimizer:

@@ -51,7 +51,8 @@ def coarse_data(data: Any, chain: Chain, level: int) -> Any:
         )
     level = checks.integer("level", level, least=0, most=len(chain.steps))
     if not hasattr(data, "shape") or isinstance(data, np.ndarray):
-        data = array_of("data", data)
+        array = array_of("data", data)
+        data = data if isinstance(data, np.ndarray) else array  # float64 stays
     shape = tuple(data.shape)
     if not shape or shape[-1] != chain.sizes[0]:
         raise ValueError(

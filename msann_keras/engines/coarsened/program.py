@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -59,8 +60,10 @@ class Program:
         self._prepared = set()
         self._program = self._cycles
         if not model.run_eagerly:
+            # A partial: TensorFlow counts traces by code, and would take the programs
+            # of several models for one that is traced again and again.
             self._program = tf.function(
-                self._cycles, jit_compile=model.jit_cycles, autograph=False
+                partial(self._cycles), jit_compile=model.jit_cycles, autograph=False
             )
 
     def begin(self) -> None:

@@ -1,6 +1,6 @@
 """What Keras has no public name for, in one place, each with its reason.
 
-Written for Keras 3.12 to 3.15 (setup.cfg allows no untested minor). Whoever raises the
+Written for Keras 3.14 and 3.15 (setup.cfg allows no untested minor). Whoever raises the
 upper bound reads this file again.
 """
 

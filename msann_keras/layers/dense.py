@@ -60,7 +60,7 @@ class MultilevelDense(keras.layers.Layer):
     Example:
 
     >>> layer = MultilevelDense(4, depth=1, activation="sigmoid")
-    >>> layer(np.ones((2, 6))).shape
+    >>> layer(ops.ones((2, 6))).shape
     TensorShape([2, 4])
     >>> [tuple(kernel.shape) for kernel in layer.kernels]
     [(6, 4), (3, 2)]

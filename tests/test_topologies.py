@@ -23,7 +23,7 @@ close = np.testing.assert_allclose
 def test_composites_are_dense_products(name):
     topology, depth = SPACES[name]
     c = chain(topology, depth)
-    assert c.topology is topology
+    assert c.topology == topology
     assert c.sizes == (topology.size, *(P.shape[1] for P in c.steps))
     close(dense(c.composites[0]), np.eye(topology.size))
     for level in range(1, depth + 1):

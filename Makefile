@@ -32,8 +32,9 @@ $(INSTALLED): setup.cfg pyproject.toml
 test: install ## Run the tests and doctests, without the slow ones
 	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile
 
-test-kill: install ## Kill a sweep twenty times; it ends like an undisturbed one
-	$(RUN) -m pytest -q -m slow tests/test_sweep.py -k killed_twenty_times
+test-kill: install ## The slow tests that CI runs too: a sweep killed twenty times, budgets
+	$(RUN) -m pytest -q -m slow tests/test_sweep.py tests/test_command.py \
+		-k 'killed_twenty_times or end_with_the_command or budgets'
 
 test-slow: install ## Run the slow tests
 	$(RUN) -m pytest -q -m slow

@@ -121,6 +121,7 @@ def test_bad_options_are_refused_by_name(tmp_path, capsys, options, message):
     assert not runs.exists()
 
 
+@pytest.mark.slow
 def test_budgets_in_evaluations_and_in_seconds(tmp_path):
     schemes = TINY["schemes"][1:]
     for unit, budget in (("evaluations", 3200), ("seconds", 0.3)):

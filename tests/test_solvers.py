@@ -26,12 +26,14 @@ WITHIN = {
     "slsqp": 1e-4,
     "trust-constr": 1e-4,
 }
+#: Comparison solvers that take long, and find what the others find.
+SLOW = {"slsqp", "trust-constr"}
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name == "trust-constr"))
+        pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW))
         for name in SOLVERS
         if name != "nelder-mead"
     ],

@@ -83,6 +83,7 @@ def command_line(process):
         return b""
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_command_that_started_them(tmp_path):
     path = tiny(tmp_path, budget=3_200_000, seeds=[1])
     process = start(path, tmp_path / "runs", "--workers", "1")

@@ -22,9 +22,9 @@ from msann.topology import (
     torus,
 )
 from msann_keras import initializers
+from msann_keras.averages import coarse_data
 from msann_keras.callbacks import CycleSchedule, Evaluate
 from msann_keras.convert import multilevel
-from msann_keras.engines.coarsened.averages import coarse_data
 from msann_keras.engines.coarsened.network import coarse_network
 from msann_keras.layers import MultilevelDense
 from msann_keras.model import MultilevelModel

@@ -84,10 +84,10 @@ def on_averages(weight: Any, chains: Sequence[Chain], level: int) -> Any:
     return scaled(weight, factors)
 
 
-def scaled(x: Any, factors: np.ndarray) -> Any:
+def scaled(x: Any, factors: np.ndarray, xp: Any = ops) -> Any:
     """`x` times constants; `x` itself where they are all one."""
     if np.allclose(factors, 1, rtol=0, atol=1e-12):
         return x
     if np.all(factors == factors.flat[0]):
         return x * float(factors.flat[0])
-    return x * ops.convert_to_tensor(factors, dtype=x.dtype)
+    return x * xp.array(factors, dtype=x.dtype)

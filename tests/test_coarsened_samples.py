@@ -5,7 +5,7 @@ import pytest
 from coarsened import named, one_layer
 
 from msann_keras.engines.coarsened.network import coarsening
-from msann_keras.engines.coarsened.samples import parts_of, split
+from msann_keras.samples import parts_of, split
 
 X = np.add.outer(np.arange(20), np.linspace(0, 0.7, 8)).astype("float32")
 Y = np.arange(20)[:, None] * np.ones(4, "float32")

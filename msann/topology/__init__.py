@@ -8,6 +8,7 @@ from msann.topology.others import (
     identity,
     random_orthogonal,
     shuffled,
+    slower,
 )
 from msann.topology.resolve import resolve
 
@@ -25,6 +26,7 @@ __all__ = [
     "random_orthogonal",
     "resolve",
     "shuffled",
+    "slower",
     "square_grid",
     "torus",
 ]

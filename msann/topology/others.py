@@ -1,4 +1,4 @@
-"""Topologies that are no lattices and no graphs: shuffled, identity, given, ..."""
+"""Topologies that are no lattices and no graphs: shuffled, slower, given, ..."""
 
 from __future__ import annotations
 
@@ -78,6 +78,48 @@ class Shuffled(Topology):
 
 
 @dataclass(frozen=True)
+class Slower(Topology):
+    """Another topology that coarsens at every second level only, down to a least size.
+
+    Hidden spaces of a network coarsen so while its data halve at every level: they
+    hold what the network makes of the data, which shrinks less than the data do.
+
+    Attributes:
+        base: The topology that coarsens.
+        least: It stays whole where it would fall below so many nodes.
+        due: Whether the next level is one that coarsens.
+    """
+
+    base: Topology
+    least: int = 1
+    due: bool = False
+    max_depth = math.inf
+
+    def __post_init__(self):
+        instance("base", self.base, Topology, "a topology such as `path(1024)`")
+        least, due = integer("least", self.least, least=1), flag("due", self.due)
+        settle(self, least=least, due=due)
+
+    @property
+    def size(self):
+        """Number of nodes."""
+        return self.base.size
+
+    def coarsen(self):
+        """The identity and the base's P in turn.
+
+        >>> from msann.topology import chain, path
+        >>> chain(Slower(path(64), least=16), depth=6).sizes
+        (64, 64, 32, 32, 16, 16, 16)
+        """
+        if self.due and self.base.max_depth >= 1:
+            P, coarser = self.base.coarsen()
+            if coarser.size >= self.least:
+                return P, Slower(coarser, self.least)
+        return Identity(self.size), Slower(self.base, self.least, due=not self.due)
+
+
+@dataclass(frozen=True)
 class RandomOrthogonal(Topology):
     """Unstructured P: random orthonormal columns, half as many at each level."""
 
@@ -137,6 +179,22 @@ def shuffled(base: Topology, *, seed: int, redraw: bool = False) -> Shuffled:
     (array([1.414, 1.414]), Path(size=2))
     """
     return Shuffled(base, seed, redraw)
+
+
+def slower(base: Topology, *, least: int = 1) -> Slower:
+    """A topology that coarsens at every second level, as hidden spaces may.
+
+    Args:
+        base: The topology that coarsens.
+        least: It stays whole where it would fall below so many nodes.
+
+    Example:
+
+    >>> from msann.topology import chain, path
+    >>> chain(slower(path(8), least=4), depth=4).sizes
+    (8, 8, 4, 4, 4)
+    """
+    return Slower(base, least)
 
 
 def random_orthogonal(size: int, *, seed: int) -> RandomOrthogonal:

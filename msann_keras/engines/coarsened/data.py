@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain as chained
 from itertools import repeat
@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from msann_keras.coarsening import Coarsening
 from msann_keras.engines.coarsened.averages import averaging
-from msann_keras.engines.coarsened.network import Coarsening
-from msann_keras.engines.coarsened.samples import Parts, parts_of
+from msann_keras.samples import batches_of, joined, parts_of, rows_of
 
 #: Data of all levels that may be on the device, unless the user says otherwise.
 MEMORY = 2**30
@@ -72,7 +72,7 @@ class Arrays:
             order = self.rng.permutation(self.samples)
             for begin in range(0, self.samples - self.rows + 1, self.rows):
                 rows = np.sort(order[begin : begin + self.rows])
-                yield _chunk(_rows_of(self.parts, rows), self.coarsening, self.samples)
+                yield _chunk(rows_of(self.parts, rows), self.coarsening, self.samples)
 
 
 class Batches:
@@ -118,10 +118,10 @@ class Batches:
         """The batches as parts; how many samples a pass has is known at its last."""
         while True:
             count, last = 0, None
-            for batch in _iterate(self.batches):
+            for batch in batches_of(self.batches):
                 if last is not None:
                     yield last
-                last = self._checked(batch)
+                last = parts_of(*batch, self.coarsening)
                 count += len(last[0][0])
             if last is None:
                 return
@@ -131,15 +131,6 @@ class Batches:
             if self.once:
                 return
 
-    def _checked(self, batch) -> Parts:
-        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
-            raise ValueError(
-                "`x` must yield (inputs, targets) or (inputs, targets, sample "
-                f"weights). Received: {type(batch).__name__}"
-            )
-        x, y, weight = (*batch, None)[:3]
-        return parts_of(x, y, weight, self.coarsening)
-
     def _collected(self):
         left, made = [], 0
         for parts in self.stream:
@@ -148,38 +139,13 @@ class Batches:
                 # There may be fewer samples in all than a call draws.
                 self.rows = min(self.rows, self.samples)
             while sum(len(p[0][0]) for p in left) >= self.rows:
-                joined = _joined(left)
-                first = _rows_of(joined, slice(self.rows))
+                whole = joined(left)
+                first = rows_of(whole, slice(self.rows))
                 yield _chunk(first, self.coarsening, self.samples)
-                left = [_rows_of(joined, slice(self.rows, None))]
+                left = [rows_of(whole, slice(self.rows, None))]
                 made += 1
         if not made:
-            yield _chunk(_joined(left), self.coarsening, self.samples)
-
-
-def _rows_of(parts, rows) -> Parts:
-    return tuple(tuple(array[rows] for array in part) for part in parts)
-
-
-def _joined(batches) -> Parts:
-    """Batches one after another, part by part."""
-    return tuple(
-        tuple(np.concatenate(arrays) for arrays in zip(*part, strict=True))
-        for part in zip(*batches, strict=True)
-    )
-
-
-def _iterate(batches) -> Iterable:
-    if isinstance(batches, tf.data.Dataset):
-        return batches.as_numpy_iterator()
-    if isinstance(batches, keras.utils.PyDataset):
-        return (batches[i] for i in range(batches.num_batches))
-    if not isinstance(batches, Iterable) or isinstance(batches, str | dict):
-        raise ValueError(
-            "`x` without `y` must be a dataset or generator of (inputs, targets). "
-            f"Received: x={batches!r}"
-        )
-    return batches
+            yield _chunk(joined(left), self.coarsening, self.samples)
 
 
 def _cardinality(batches) -> int | None:

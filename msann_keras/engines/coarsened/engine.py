@@ -20,7 +20,7 @@ from msann import checks
 from msann.schedules import Schedule, State
 from msann_keras.engines.coarsened.data import MEMORY, Arrays, Batches
 from msann_keras.engines.coarsened.program import Program
-from msann_keras.engines.coarsened.samples import check_validation, split
+from msann_keras.samples import check_validation, split
 
 
 class CoarsenedCycles:

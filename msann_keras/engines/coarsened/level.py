@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from msann_keras.engines.coarsened.network import Coarsening
+from msann_keras.coarsening import Coarsening
 from msann_keras.optimizers.multilevel import unwrapped
 
 #: Optimizers that treat every entry alike, so that variables may be joined to one.

@@ -6,14 +6,14 @@ array is said here, by the name of the argument.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from msann import checks
-from msann_keras.engines.coarsened.network import Coarsening
+from msann_keras.coarsening import Coarsening
 from msann_keras.inputs import array_of
 
 #: Inputs, targets and sample weights (none, or one), each in the model's order.
@@ -44,17 +44,32 @@ def parts_of(
         ValueError: An array is missing or one too many, holds no real numbers, or does
             not fit; weights are negative or not finite; lengths differ.
     """
-    graph = coarsening.seen.graph
+    parts = arrays_of(x, y, sample_weight, coarsening.seen.graph, names)
+    check_targets(names[1], parts[1], coarsening)
+    return parts
+
+
+def arrays_of(
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    graph: keras.Model,
+    names: Sequence[str] = NAMES,
+) -> Parts:
+    """Inputs, targets and weights as arrays that fit the model's inputs and each other.
+
+    Args:
+        x, y, sample_weight, names: As `parts_of` has them.
+        graph: The functional model.
+
+    Raises:
+        ValueError: As `parts_of`, but for the shapes of targets, which may be labels.
+    """
     input_names = [tensor.name for tensor in graph.inputs]
     inputs = _in_order(names[0], x, graph.input, input_names)
     targets = _in_order(names[1], y, graph.output, graph.output_names)
     for array, tensor in zip(inputs, graph.inputs, strict=True):
         _check_shape(names[0], array, tensor.shape)
-    ends = zip(targets, graph.outputs, coarsening.outputs, strict=True)
-    for array, tensor, chain in ends:
-        # Labels of classes, say, have a shape of their own; they are not averaged.
-        if chain.sizes[-1] < chain.sizes[0]:
-            _check_shape(names[1], array, tensor.shape)
     weights = () if sample_weight is None else (_weights(names[2], sample_weight),)
     result = (inputs, targets, weights)
     lengths = {len(array) for part in result for array in part}
@@ -64,6 +79,95 @@ def parts_of(
             f"samples, at least one. Received: {sorted(lengths)} samples"
         )
     return result
+
+
+def check_targets(name: str, targets: Sequence, coarsening: Coarsening) -> None:
+    """Refuse targets of another shape than the outputs, where they are averaged.
+
+    Labels of classes, say, have a shape of their own, and are not averaged.
+    """
+    ends = zip(targets, coarsening.seen.graph.outputs, coarsening.outputs, strict=True)
+    for array, tensor, chain in ends:
+        if chain.sizes[-1] < chain.sizes[0]:
+            _check_shape(name, array, tensor.shape)
+
+
+def rows_of(parts: Parts, rows: Any) -> Parts:
+    """Some rows of every array; a slice copies nothing."""
+    return tuple(tuple(array[rows] for array in part) for part in parts)
+
+
+def joined(batches: Sequence[Parts]) -> Parts:
+    """Batches one after another, part by part."""
+    return tuple(
+        tuple(np.concatenate(arrays) for arrays in zip(*part, strict=True))
+        for part in zip(*batches, strict=True)
+    )
+
+
+def batches_of(batches: Any) -> Iterator[tuple]:
+    """One pass over a dataset, `PyDataset`, loader or generator: `(x, y, weights)`.
+
+    Raises:
+        ValueError: No batches, or batches of something else than inputs, targets and
+            perhaps sample weights.
+    """
+    if hasattr(batches, "as_numpy_iterator"):  # a `tf.data.Dataset`
+        batches = batches.as_numpy_iterator()
+    elif isinstance(batches, keras.utils.PyDataset):
+        batches = (batches[i] for i in range(batches.num_batches))
+    elif not isinstance(batches, Iterable) or isinstance(
+        batches, str | dict | np.ndarray
+    ):
+        raise ValueError(
+            "`x` without `y` must be a dataset or generator of (inputs, targets). "
+            f"Received: x={checks.shown(batches)}"
+        )
+    for batch in batches:
+        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+            raise ValueError(
+                "`x` must yield (inputs, targets) or (inputs, targets, sample "
+                f"weights). Received: {type(batch).__name__}"
+            )
+        yield (*batch, None)[:3]
+
+
+def some_of(
+    x: Any, y: Any, sample_weight: Any, graph: keras.Model, memory: int
+) -> Parts:
+    """Arrays as they are, or the first batches of anything else, joined.
+
+    Args:
+        x, y, sample_weight: As `fit` takes them; `x` alone for batches.
+        graph: The functional model.
+        memory: Bytes of batches after which no more are read. A generator has moved on
+            by what was read.
+
+    Raises:
+        ValueError: What `arrays_of` or `batches_of` refuses, or no batches.
+    """
+    if y is not None or not _yields(x):
+        return arrays_of(x, y, sample_weight, graph)
+    if sample_weight is not None:
+        raise ValueError(
+            "`sample_weight` is for arrays; batches bring their own. Received: "
+            f"sample_weight of {type(sample_weight).__name__}"
+        )
+    read, size = [], 0
+    for batch in batches_of(x):
+        read.append(arrays_of(*batch, graph))
+        size += sum(array.nbytes for part in read[-1] for array in part)
+        if size >= memory:
+            break
+    if not read:
+        raise ValueError("`x` must yield at least one batch. Received: none")
+    return joined(read)
+
+
+def _yields(x) -> bool:
+    """Whether `x` may be batches rather than one array."""
+    arrays = np.ndarray | str | bytes | dict | list | tuple
+    return not isinstance(x, arrays) and not hasattr(x, "shape")
 
 
 def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple:

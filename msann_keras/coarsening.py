@@ -1,0 +1,216 @@
+"""The level-l network M_l as a network of its own, on coarsened data (section 3.4.2).
+
+The level-l variables are V = P^T W Q and v = Q^T b, P and Q the prolongations from
+level l to level 0 of the spaces that a layer joins. With c = P^T 1, the column sums of
+a P that reproduces constants, the network M_l works on averages x_l = (P^T x) / c, and
+its layers have the kernels diag(c_in) V diag(c_out)^-1 and the biases v / c_out. If the
+data are constant on the aggregates and W = P V Q^T, b = Q v, it gives exactly the
+averages of the fine network's outputs, whatever the pointwise activations.
+
+Multilevel models train by it on coarsened data, and a warm start trains plain models by
+it from the coarsest level on. The two differ only in who says on what chain of levels
+the two ends of a dense layer live: `coarsened` is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import keras
+
+from msann.topology import Chain
+from msann_keras.averages import check_constants, dtype_of_averages
+from msann_keras.spaces import DENSE, POINTWISE, RANDOM, RESHAPING, Walk
+from msann_keras.transfer import on_averages, prolonged, restricted
+
+
+class Coarsening(NamedTuple):
+    """What coarse networks are made of; `coarsened` finds it out.
+
+    Attributes:
+        seen: The model as spaces and layers.
+        chains: The levels of each space that a dense layer reads or makes, by name.
+    """
+
+    seen: Walk
+    chains: dict[str, Chain]
+
+    @property
+    def layers(self) -> list[keras.layers.Layer]:
+        """The model's dense layers, in order."""
+        return [step.layer for step in self.seen.dense]
+
+    @property
+    def inputs(self) -> list[Chain]:
+        """The levels of each input's space, behind the reshaping layers."""
+        return [self.chains[space] for space in self.seen.inputs]
+
+    @property
+    def outputs(self) -> list[Chain]:
+        """The same for each output."""
+        return [self.chains[space] for space in self.seen.outputs]
+
+    @property
+    def weight_chains(self) -> list[tuple[Chain, ...]]:
+        """What the axes of each kernel and bias live on, layer by layer."""
+        result = []
+        for step in self.seen.dense:
+            target = self.chains[step.target]
+            result.append((self.chains[step.sources[0]], target))
+            if step.layer.use_bias:
+                result.append((target,))
+        return result
+
+    def network(self, level: int) -> keras.Model:
+        """M_l: the model with the sizes of `level`, its weights zero.
+
+        Layers have the names of the fine model's.
+        """
+        units = {
+            step.layer.name: self.chains[step.target].sizes[level]
+            for step in self.seen.dense
+        }
+        kinds = {step.layer.name: step.kind for step in self.seen.steps}
+
+        def coarse(layer):
+            in_stem = layer.name in self.seen.stem_layers
+            kind = RESHAPING if in_stem else kinds[layer.name]
+            return kind.coarse(layer, units.get(layer.name))
+
+        graph, stem = self.seen.graph, self.seen.stem
+        inputs = [
+            keras.Input(
+                (*tensor.shape[1:-1], chain.sizes[level]),
+                dtype=dtype_of_averages(tensor, chain, level),
+                name=tensor.name,
+            )
+            for tensor, chain in zip(
+                graph.inputs if stem is None else stem.outputs, self.inputs, strict=True
+            )
+        ]
+        return keras.models.clone_model(
+            graph,
+            input_tensors=self.structured(inputs),
+            clone_function=coarse,
+        )
+
+    def structured(self, inputs: Sequence) -> Any:
+        """Inputs, one after another, in the structure that the model takes them in."""
+        return keras.tree.pack_sequence_as(self.seen.graph.input, list(inputs))
+
+    def weights(self, variables: list, level: int) -> list:
+        """The weights of M_l's layers from the level's variables V and v.
+
+        Args:
+            variables: Kernel and bias (if any) of each layer, in order.
+            level: l.
+        """
+        return self._each(on_averages, variables, level)
+
+    def restricted(self, variables: list, level: int) -> list:
+        """V at `level` + 1 from V at `level`: P^T V Q, Galerkin's restriction."""
+        return self._each(restricted, variables, level)
+
+    def prolonged(self, variables: list, level: int) -> list:
+        """V at `level` from V at `level` + 1: P V Q^T."""
+        return self._each(prolonged, variables, level)
+
+    def _each(self, function, variables, level):
+        pairs = zip(variables, self.weight_chains, strict=True)
+        return [function(variable, chains, level) for variable, chains in pairs]
+
+
+def coarsened(
+    seen: Walk, ends: Callable[[keras.layers.Layer], tuple[Chain, Chain]]
+) -> Coarsening:
+    """Find out how a model is coarsened, or say why it is not.
+
+    Args:
+        seen: The model as spaces and layers.
+        ends: From a dense layer to the levels of its input's space and of its units'.
+
+    Raises:
+        ValueError: A layer or a prolongation cannot be coarsened; each is named, with
+            the reason.
+    """
+    chains: dict[str, Chain] = {}
+    for step in seen.steps:
+        _check_step(step, chains, ends)
+    for step in seen.dense:
+        if not step.layer.trainable:
+            refuse(step.layer, "it does not train; coarsened data train every layer")
+        for side, space in (("input", step.sources[0]), ("output", step.target)):
+            where = f"the {side} of the layer {step.layer.name!r}"
+            check_constants(where, chains[space])
+    for what, spaces, tensors in (
+        ("an input", seen.inputs, seen.graph.inputs),
+        ("an output", seen.outputs, seen.graph.outputs),
+    ):
+        for space, tensor in zip(spaces, tensors, strict=True):
+            if space not in chains:
+                raise ValueError(
+                    f"Data cannot be coarsened for {what} of the model, "
+                    f"{tensor.name!r}: no dense layer reads or makes that space."
+                )
+    return Coarsening(seen, chains)
+
+
+def _check_step(step, chains, ends):
+    """Refuse a layer without a coarse form; note the chains of its spaces."""
+    layer, sources = step.layer, step.sources
+    if step.kind is DENSE:
+        source, target = ends(layer)
+        _meet(layer, chains, sources[0], source)
+        _meet(layer, chains, step.target, target)
+        _refuse_softmax(layer, layer.activation, target)
+    elif step.kind is POINTWISE:
+        activation = getattr(layer, "activation", None)
+        if isinstance(layer, keras.layers.Softmax):
+            activation = keras.activations.softmax
+        _refuse_softmax(layer, activation, chains.get(sources[0]))
+        for other in sources[1:]:
+            _join(layer, chains, sources[0], other)
+    elif step.kind is RESHAPING:
+        if step.since_input is None:
+            refuse(layer, "it comes after a dense layer, whose space it takes apart")
+        for before in step.since_input:
+            if isinstance(before, RANDOM):
+                refuse(before, "it must come after the reshaping layers")
+    else:
+        refuse(layer, f"a {type(layer).__name__} layer has no coarse form")
+
+
+def _meet(layer, chains, space, chain):
+    known = chains.setdefault(space, chain)
+    if known.topology != chain.topology or known.sizes != chain.sizes:
+        refuse(
+            layer,
+            f"it sees a space as {chain.topology!r} that another layer sees as "
+            f"{known.topology!r}, so there is no one average to give to both",
+        )
+
+
+def _join(layer, chains, space, other):
+    chain, known = chains.get(space), chains.get(other)
+    if chain is not None and known is not None:
+        _meet(layer, chains, other, chain)
+    elif space != other:
+        refuse(layer, "it joins an input that no dense layer has read")
+
+
+def _refuse_softmax(layer, activation, chain):
+    across = (keras.activations.softmax, keras.activations.log_softmax)
+    if activation in across and chain is not None and chain.sizes[-1] < chain.sizes[0]:
+        refuse(
+            layer,
+            "its softmax adds up over a space that is coarsened; an `identity` "
+            "topology keeps that space whole",
+        )
+
+
+def refuse(layer: keras.layers.Layer, reason: str) -> NoReturn:
+    """Say which layer stops data from being coarsened, and why."""
+    raise ValueError(
+        f"Data cannot be coarsened for the layer {layer.name!r}: {reason}."
+    )

@@ -1,0 +1,308 @@
+"""What a coarse start would do for a model, read off its data before it trains."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from msann import checks
+from msann.choice import levels_of
+from msann.energy import energy_lost
+from msann.topology import Topology, chain
+from msann_keras.coarsening import Coarsening, coarsened
+from msann_keras.looks import all_topologies, coarsens, data_topologies, fields_of
+from msann_keras.samples import Parts, some_of
+from msann_keras.spaces import Walk, walk
+from msann_keras.topologies import TopologyLike, sources_of
+
+#: The coarsest level may lose this share of the targets' variance, which bounds its
+#: error from below, and that share of the inputs', which it does not.
+MOST_TARGETS, MOST_INPUTS = 0.02, 0.2
+#: Where data coarsen to, at the most: levels, and nodes that must be left.
+MOST_LEVELS, LEAST_NODES = 8, 8
+#: A coarsest step must be so many times cheaper than one of the fine network.
+CHEAPER = 2.5
+#: What a step costs beside its multiplications, and what making a level ready takes.
+OVERHEAD, COMPILING = 1e-3, 0.5
+#: A warm start takes as long as so many passes of the fine network over the data.
+PASSES = 2
+#: Multiply-adds of a training step for each parameter and sample.
+OPERATIONS = 3
+#: Bytes of batches that are read for a look at them.
+MEMORY = 2**28
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """One level of a plan.
+
+    Attributes:
+        level: l.
+        sizes: Of each space from the inputs on, in the order of the layers.
+        parameters: |M_l|.
+        inputs_lost: Share of the inputs' variance that the level cannot hold.
+        targets_lost: The same of the targets; 0 if they are not coarsened.
+        step_seconds: What a training step takes, estimated.
+    """
+
+    level: int
+    sizes: tuple[int, ...]
+    parameters: int
+    inputs_lost: float
+    targets_lost: float
+    step_seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each level would lose, hold and cost; `plan` makes it, `print` shows it.
+
+    Attributes:
+        levels: From level 0, the finest, on, the deepest that the data allow and one
+            or two more.
+        depth: L, where `warm_start` begins; 0 stands for plain training.
+        topologies: Of each space, by the name of the layer that makes it.
+        seconds: What the start takes, estimated, and `compiling` what of them is spent
+            before the first step.
+        reason: Why this depth, in a sentence.
+    """
+
+    levels: tuple[LevelPlan, ...]
+    depth: int
+    topologies: dict[str, Topology]
+    seconds: float
+    compiling: float
+    reason: str
+
+    def __str__(self):
+        rows = [("level", "sizes", "parameters", "lost of x", "of y", "ms a step")]
+        for one in self.levels:
+            rows.append(
+                (
+                    f"{one.level}{'*' if 0 < one.level == self.depth else ''}",
+                    "-".join(map(str, one.sizes)),
+                    f"{one.parameters:,}",
+                    f"{one.inputs_lost:.4f}",
+                    f"{one.targets_lost:.4f}",
+                    f"{1e3 * one.step_seconds:.1f}",
+                )
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) for cell, width in zip(row, widths, strict=True)
+            )
+            for row in rows
+        ]
+        return "\n".join([*lines, self.reason])
+
+
+def plan(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    topology: TopologyLike = None,
+    depth: int | str = "auto",
+    batch_size: int = 32,
+) -> Plan:
+    """Say what a coarse start would do for a model on some data, and why.
+
+    Args:
+        model: A built Sequential or functional model of Dense, pointwise and reshaping
+            layers; it need not be compiled, and is not changed.
+        x: Inputs as `fit` takes them: arrays, or batches of inputs and targets.
+        y: Targets, if `x` is arrays.
+        topology: What the spaces look like, as `multilevel` takes it. `None` chooses
+            for inputs and outputs, among the lattices that their sizes allow, the one
+            that loses least energy; data whose neighbours have nothing in common are
+            told so, and nothing is coarsened.
+        depth: L, or "auto" for the deepest level that still holds the data.
+        batch_size: Samples of a training step, for the estimates.
+
+    Returns:
+        A `Plan`. Printed, it is a table that ends with a sentence.
+
+    Raises:
+        TypeError: `model` is not a Keras model.
+        ValueError: A layer has no coarse form, data or topologies do not fit, or the
+            depth is deeper than the data's spaces.
+
+    Example: smooth fields are held by few numbers.
+
+    >>> rows = np.linspace(0, 6, 200)[:, None]
+    >>> x = np.sin(np.linspace(0, 6, 1024) + rows).astype("float32")
+    >>> model = keras.Sequential([keras.Input((1024,)),
+    ...                           keras.layers.Dense(512, activation="gelu"),
+    ...                           keras.layers.Dense(1024)])
+    >>> print(plan(model, x, x, batch_size=128).reason)
+    L = 4 with hat: level 4 holds 100.00 % of the inputs' and 100.00 % of the targets'
+    variance.
+    """
+    seen = walk(model)
+    parts = some_of(x, y, None, seen.graph, MEMORY)
+    return planned(seen, parts, topology, depth, batch_size)[0]
+
+
+def planned(
+    seen: Walk,
+    parts: Parts,
+    topology: TopologyLike,
+    depth: int | str,
+    batch_size: int,
+) -> tuple[Plan, Coarsening]:
+    """The plan of a model that has been walked, and the coarsening that it means.
+
+    Args:
+        seen: The model as spaces and layers.
+        parts: Inputs, targets and sample weights.
+        topology, depth, batch_size: As `plan` takes them.
+
+    Raises:
+        ValueError: As `plan`.
+    """
+    batch_size = checks.integer("batch_size", batch_size, least=1)
+    if depth != "auto":
+        depth = checks.integer("depth", depth, least=0)
+    fields = fields_of(seen, parts)
+    data = data_topologies(seen, fields, topology)
+    coarsening = {name: one for name, one in data.items() if coarsens(one)}
+    deepest = min((int(one.max_depth) for one in coarsening.values()), default=0)
+    if depth != "auto" and depth > deepest:
+        spaces = ", ".join(f"{k!r} as {v!r}" for k, v in coarsening.items())
+        raise ValueError(
+            f"`depth` must be at most {deepest} for these data, of which "
+            f"{spaces or 'nothing'} coarsens. Received: depth={depth}"
+        )
+    most = min(deepest, MOST_LEVELS) if depth == "auto" else depth
+    lost = _lost(fields, data, most)
+    suggested, reason = depth, "plain training, as asked."
+    if depth == "auto":
+        held = [
+            level
+            for level in range(most + 1)
+            if _holds(lost, level) and _nodes(coarsening, level) >= LEAST_NODES
+        ]
+        suggested, reason = max(held), _why_plain(lost, coarsening)
+    shown = min(suggested + 1, most)
+    how = _coarsening(seen, data, topology, suggested, shown)
+    levels = _levels(how, lost[: shown + 1], batch_size)
+    cheaper = levels[0].step_seconds / levels[suggested].step_seconds
+    if suggested and depth == "auto" and cheaper < CHEAPER:
+        reason = (
+            f"plain training: the network is so small that a step of level {suggested} "
+            f"takes 1/{cheaper:.1f} of a whole one."
+        )
+        suggested = 0
+    elif suggested:
+        reason = _why_coarse(suggested, lost, coarsening, cheaper)
+    steps = PASSES * len(parts[0][0]) / batch_size if suggested else 0
+    compiling = COMPILING if suggested else 0.0
+    result = Plan(
+        levels,
+        suggested,
+        dict(sorted((k, v.topology) for k, v in how.chains.items())),
+        compiling + steps * levels[0].step_seconds,
+        compiling,
+        reason,
+    )
+    return result, how
+
+
+def _nodes(data: dict[str, Topology], level: int) -> float:
+    """Nodes that the smallest of the spaces that coarsen has at a level."""
+    return min(
+        (levels_of(one, level).sizes[-1] for one in data.values()), default=np.inf
+    )
+
+
+def _lost(fields, data, most) -> list[tuple[float, float]]:
+    """What each level loses of the inputs and of the targets, in the worst space."""
+
+    def worst(part):
+        each = [energy_lost(x, chain(data[name], most)) for name, x in part.items()]
+        return map(max, zip(*each, strict=True)) if each else [0.0] * (most + 1)
+
+    return [*zip(worst(fields.inputs), worst(fields.targets), strict=True)]
+
+
+def _holds(lost, level) -> bool:
+    of_inputs, of_targets = lost[level]
+    return of_inputs <= MOST_INPUTS and of_targets <= MOST_TARGETS
+
+
+def _coarsening(seen, data, topology, depth, levels) -> Coarsening:
+    """The coarsening of a start at level `depth`, with so many levels in its chains."""
+    topologies = all_topologies(seen, data, topology, depth)
+    sources = sources_of(seen)
+
+    def ends(layer):
+        names = sources[layer.name], layer.name
+        return tuple(chain(topologies[name], levels) for name in names)
+
+    return coarsened(seen, ends)
+
+
+def _levels(coarsening, lost, batch_size) -> tuple[LevelPlan, ...]:
+    spaces = [*dict.fromkeys((*coarsening.seen.inputs, *coarsening.chains))]
+    result = []
+    for level, (of_inputs, of_targets) in enumerate(lost):
+        parameters = sum(
+            math.prod(one.sizes[level] for one in chains)
+            for chains in coarsening.weight_chains
+        )
+        sizes = tuple(coarsening.chains[name].sizes[level] for name in spaces)
+        seconds = OVERHEAD + OPERATIONS * parameters * batch_size / speed()
+        result.append(
+            LevelPlan(level, sizes, parameters, of_inputs, of_targets, seconds)
+        )
+    return tuple(result)
+
+
+@cache
+def speed() -> float:
+    """Multiply-adds a second of this machine's backend, in a product of matrices."""
+    a, b = (ops.ones(shape, "float32") for shape in ((128, 1024), (1024, 1024)))
+    best = 0.0
+    for _ in range(4):  # the first one makes the backend ready
+        began = time.perf_counter()
+        ops.convert_to_numpy(ops.matmul(a, b))
+        best = max(best, 128 * 1024**2 / (time.perf_counter() - began))
+    return best
+
+
+def _why_plain(lost, coarsening) -> str:
+    if not coarsening:
+        return (
+            "plain training: no space of the data coarsens, since neighbours in them "
+            "have no more in common than nodes in random order."
+        )
+    of_inputs, of_targets = lost[min(1, len(lost) - 1)]
+    part = (
+        (of_targets, "targets'")
+        if of_targets > MOST_TARGETS
+        else (of_inputs, "inputs'")
+    )
+    return (
+        f"plain training: averaging by two already loses {100 * part[0]:.1f} % of the "
+        f"{part[1]} variance."
+    )
+
+
+def _why_coarse(level, lost, coarsening, cheaper) -> str:
+    kinds = {
+        getattr(one, "prolongation", type(one).__name__) for one in coarsening.values()
+    }
+    of_inputs, of_targets = (100 * (1 - x) for x in lost[level])
+    return (
+        f"L = {level} with {' and '.join(sorted(set(families)))}: level {level} holds "
+        f"{of_inputs:.2f} % of the inputs' and {of_targets:.2f} % of the targets' "
+        f"variance, and a step there takes 1/{cheaper:.0f} of a whole one."
+    )

@@ -57,11 +57,22 @@ def coarse_data(data: Any, chain: Chain, level: int) -> Any:
             f"each node of {chain.topology!r}. Received: data of shape {shape}"
         )
     check_constants("`chain`", chain)
-    data = ops.convert_to_tensor(data)
+    return averaged(ops.convert_to_tensor(data), chain, level)
+
+
+def averaged(data: Any, chain: Chain, level: int, xp: Any = ops) -> Any:
+    """Averages at a level, (P^T x) / c; the data themselves where none coarsen.
+
+    Args:
+        data: Array or tensor `(..., n)` of floating-point numbers, n as the chain has.
+        chain: Of the last axis's space.
+        level: l.
+        xp: What computes: `keras.ops`, or NumPy.
+    """
     if chain.sizes[level] == chain.sizes[0]:
         return data
-    restricted = chain.composites[level].restrict(data, axis=-1, xp=ops)
-    return scaled(restricted, 1 / chain.column_sums(level))
+    restricted = chain.composites[level].restrict(data, axis=-1, xp=xp)
+    return scaled(restricted, 1 / chain.column_sums(level), xp)
 
 
 def every_average(data: Any, chain: Chain, xp: Any = ops) -> list:

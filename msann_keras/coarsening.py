@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import keras
 
+from msann.hierarchy import Hierarchy, Weight
 from msann.topology import Chain
 from msann_keras.averages import check_constants, dtype_of_averages
 from msann_keras.spaces import DENSE, POINTWISE, RANDOM, RESHAPING, Walk
@@ -61,6 +62,13 @@ class Coarsening(NamedTuple):
             if step.layer.use_bias:
                 result.append((target,))
         return result
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """Sizes and parameters of the levels."""
+        kernels = [one for one in self.weight_chains if len(one) == 2]
+        pairs = zip(self.layers, kernels, strict=True)
+        return Hierarchy([Weight(x.name, *one, x.use_bias) for x, one in pairs])
 
     def network(self, level: int) -> keras.Model:
         """M_l: the model with the sizes of `level`, its weights zero.

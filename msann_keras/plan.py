@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +28,8 @@ MOST_TARGETS, MOST_INPUTS = 0.02, 0.2
 MOST_LEVELS, LEAST_NODES = 8, 8
 #: A coarsest step must be so many times cheaper than one of the fine network.
 CHEAPER = 2.5
+#: Every so many levels one trains.
+STRIDE = 2
 #: What a step costs beside its multiplications, and what making a level ready takes.
 OVERHEAD, COMPILING = 1e-3, 0.5
 #: A warm start takes as long as so many passes of the fine network over the data.
@@ -45,7 +46,7 @@ class LevelPlan:
 
     Attributes:
         level: l.
-        sizes: Of each space from the inputs on, in the order of the layers.
+        sizes: Of the layers, as the paper writes them.
         parameters: |M_l|.
         inputs_lost: Share of the inputs' variance that the level cannot hold.
         targets_lost: The same of the targets; 0 if they are not coarsened.
@@ -53,7 +54,7 @@ class LevelPlan:
     """
 
     level: int
-    sizes: tuple[int, ...]
+    sizes: str
     parameters: int
     inputs_lost: float
     targets_lost: float
@@ -81,13 +82,21 @@ class Plan:
     compiling: float
     reason: str
 
+    @property
+    def visited(self) -> tuple[int, ...]:
+        """The levels that train, coarsest first: L, L - 2, .. down to 2 or 1.
+
+        Each takes a compiled program, and the gain of the levels between is small.
+        """
+        return tuple(range(self.depth, 0, -STRIDE))
+
     def __str__(self):
         rows = [("level", "sizes", "parameters", "lost of x", "of y", "ms a step")]
         for one in self.levels:
             rows.append(
                 (
-                    f"{one.level}{'*' if 0 < one.level == self.depth else ''}",
-                    "-".join(map(str, one.sizes)),
+                    f"{one.level}{'*' if one.level in self.visited else ''}",
+                    one.sizes,
                     f"{one.parameters:,}",
                     f"{one.inputs_lost:.4f}",
                     f"{one.targets_lost:.4f}",
@@ -251,19 +260,17 @@ def _coarsening(seen, data, topology, depth, levels) -> Coarsening:
 
 
 def _levels(coarsening, lost, batch_size) -> tuple[LevelPlan, ...]:
-    spaces = [*dict.fromkeys((*coarsening.seen.inputs, *coarsening.chains))]
-    result = []
-    for level, (of_inputs, of_targets) in enumerate(lost):
-        parameters = sum(
-            math.prod(one.sizes[level] for one in chains)
-            for chains in coarsening.weight_chains
+    hierarchy = coarsening.hierarchy
+    return tuple(
+        LevelPlan(
+            level,
+            hierarchy.sizes(level),
+            parameters,
+            *lost[level],
+            OVERHEAD + OPERATIONS * parameters * batch_size / speed(),
         )
-        sizes = tuple(coarsening.chains[name].sizes[level] for name in spaces)
-        seconds = OVERHEAD + OPERATIONS * parameters * batch_size / speed()
-        result.append(
-            LevelPlan(level, sizes, parameters, of_inputs, of_targets, seconds)
-        )
-    return tuple(result)
+        for level, parameters in enumerate(hierarchy.parameters)
+    )
 
 
 @cache
@@ -297,12 +304,12 @@ def _why_plain(lost, coarsening) -> str:
 
 
 def _why_coarse(level, lost, coarsening, cheaper) -> str:
-    kinds = {
-        getattr(one, "prolongation", type(one).__name__) for one in coarsening.values()
-    }
+    families = sorted(
+        {getattr(x, "prolongation", type(x).__name__) for x in coarsening.values()}
+    )
     of_inputs, of_targets = (100 * (1 - x) for x in lost[level])
     return (
-        f"L = {level} with {' and '.join(sorted(set(families)))}: level {level} holds "
+        f"L = {level} with {' and '.join(families)}: level {level} holds "
         f"{of_inputs:.2f} % of the inputs' and {of_targets:.2f} % of the targets' "
         f"variance, and a step there takes 1/{cheaper:.0f} of a whole one."
     )

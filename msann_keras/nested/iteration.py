@@ -1,0 +1,162 @@
+"""Nested iteration: from the coarsest level up to the model, level by level."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from msann_keras.coarsening import Coarsening
+from msann_keras.nested.audience import Audience
+from msann_keras.nested.data import Samples
+from msann_keras.nested.handover import finer_weights
+from msann_keras.nested.leaving import Leaving
+from msann_keras.nested.level import Level, hand_over, values_of, weights_of
+from msann_keras.nested.record import Display, LevelRecord
+from msann_keras.plan import Plan
+
+#: An error this close to what a level cannot hold of the targets, as a share of that,
+#: is not worth lowering.
+NEAR = 0.25
+#: A level has at most this share of the time that is left, if a finer one follows.
+SHARE = 0.5
+
+
+class NestedIteration:
+    """The levels of one warm start; `run` trains them and fills the model.
+
+    Args:
+        model: A compiled plain model.
+        plan: How deep to begin, and what steps take.
+        coarsening: The model's spaces.
+        samples: To train on and to judge by.
+        batch_size: Samples of a step.
+        seconds: Time for training all levels.
+        audience: The user's callbacks.
+        display: What is printed.
+
+    Attributes:
+        records: Of the levels that were trained.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        plan: Plan,
+        coarsening: Coarsening,
+        samples: Samples,
+        batch_size: int,
+        seconds: float,
+        audience: Audience,
+        display: Display,
+    ):
+        self.model, self.plan, self.coarsening = model, plan, coarsening
+        self.samples, self.batch_size, self.seconds = samples, batch_size, seconds
+        self.audience, self.display = audience, display
+        self.records: list[LevelRecord] = []
+
+    def run(self) -> bool:
+        """Train the levels, coarsest first, and give the model what they have learned.
+
+        Returns:
+            Whether it did. The model is unchanged if the coarsest level learned
+            nothing, or a level's loss became NaN.
+
+        Raises:
+            KeyboardInterrupt: Of the user; the model has what was learned so far.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            first, *others = self.plan.visited
+            level = self._made(first)
+            level.draw()
+            for number in (*others, 0):
+                # The next level is made and compiled while this one trains.
+                coming = pool.submit(self._made, number) if number else None
+                try:
+                    learned = self._train(level, coming)
+                except KeyboardInterrupt:
+                    self._show(level)
+                    raise
+                if not learned:
+                    return False
+                if coming is not None:
+                    finer = coming.result()
+                    finer.take_over(level)
+                    level = finer
+        self.model.optimizer.build(self.model.trainable_variables)
+        hand_over(level, 0, self.coarsening.layers, self.model)
+        return True
+
+    def _made(self, number: int) -> Level:
+        level = Level(
+            self.model,
+            self.coarsening,
+            number,
+            self.samples,
+            self.batch_size,
+            self.plan.levels[number].step_seconds,
+        )
+        level.make_ready()
+        return level
+
+    def _train(self, level: Level, coming: Future | None) -> bool:
+        """Whether the level went well; the coarsest one must have learned something."""
+        left = self.seconds - sum(one.seconds for one in self.records)
+        began = time.perf_counter()
+        self.display.begin(level.level)
+
+        def tell(steps, loss):
+            self.display.update(steps, loss)
+            self.audience.look(lambda: self._show(level), loss)
+
+        leaving = Leaving(
+            level.error,
+            self._floor(level),
+            left if coming is None else left * SHARE,
+            (lambda: True) if coming is None else coming.done,
+            tell,
+        )
+        level.fit([leaving])
+        (_, entered), (_, at_last) = leaving.errors[0], leaving.errors[-1]
+        self.display.end(leaving.steps, at_last)
+        self.records.append(
+            LevelRecord(
+                level.level,
+                leaving.steps,
+                time.perf_counter() - began,
+                entered,
+                at_last,
+            )
+        )
+        is_coarsest = level.level == self.plan.depth
+        return not leaving.diverged and (not is_coarsest or at_last < entered)
+
+    def _floor(self, level: Level) -> float:
+        """The loss near which the level has nothing more to learn; 0 if unknown."""
+        targets = self.samples.held_out[1]
+        if len(targets) > 1 or not is_mean_square(self.model.loss):
+            return 0.0
+        lost = self.plan.levels[level.level].targets_lost
+        return NEAR * lost * float(np.var(targets[0]))
+
+    def _show(self, level: Level) -> None:
+        """Let the model do what the level's network does."""
+        values = values_of(level.layers)
+        for finer in reversed(range(level.level)):
+            values = finer_weights(values, self.coarsening, finer, apart=False)
+        for variable, value in zip(
+            weights_of(self.coarsening.layers), values, strict=True
+        ):
+            variable.assign(value)
+
+
+def is_mean_square(loss) -> bool:
+    """Whether a loss is the mean square error, by whichever of its names."""
+    try:
+        return isinstance(keras.losses.get(loss), keras.losses.MeanSquaredError) or (
+            keras.losses.get(loss) is keras.losses.mean_squared_error
+        )
+    except (ValueError, TypeError):  # a list or dict of losses, or the user's own
+        return False

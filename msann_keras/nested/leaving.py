@@ -1,0 +1,115 @@
+"""When to leave a level: its gain slows down, or its time is over."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from msann_keras.nested.optimizer import rate_of, set_rate, unwrapped
+
+#: A level is worth its time while its error falls faster than steps^-FALL.
+FALL = 0.5
+#: Then the rate falls to LAST of itself, in the COOLING-th part of the steps so far.
+COOLING, LAST = 3, 0.05
+#: Judged first after so many steps, then each time they have grown by GROWTH.
+FIRST, GROWTH = 64, 1.3
+#: The share of a level's time after which the rate falls.
+STEADY = 0.75
+
+
+class Leaving(keras.callbacks.Callback):
+    """Ends the training of a level, in two phases.
+
+    At a steady rate the error on held-out samples falls as a power of the steps. When
+    the power is small, or most of the time is over, or the error has come to what the
+    level's data lack, the rate goes down linearly, which takes the noise out of the
+    weights, and training stops.
+
+    Args:
+        error: Gives the error on what is held out.
+        floor: Below this error more training of the level is worth nothing.
+        seconds: The level has this time.
+        ready: Whether the next level is; before it is, this one goes on.
+        tell: Is told the steps so far and the error, each time it is judged.
+        clock: Seconds, for tests.
+
+    Attributes:
+        steps: Made so far.
+        errors: `(steps, error)` each time the level was judged, the first before
+            training.
+        diverged: Whether the error became NaN or infinite.
+    """
+
+    def __init__(
+        self,
+        error: Callable[[], float],
+        floor: float,
+        seconds: float,
+        ready: Callable[[], bool] = lambda: True,
+        tell: Callable[[int, float], None] = lambda steps, error: None,
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        super().__init__()
+        self.error, self.floor, self.seconds = error, floor, seconds
+        self.ready, self.tell, self.clock = ready, tell, clock
+        self.steps, self.errors = 0, []
+        self.cooling: tuple[int, int] | None = None  # its first and last step
+        self.diverged = False
+
+    def on_train_begin(self, logs=None):
+        """Look at the clock, the rate and the error before the first step."""
+        self.began, self.first = self.clock(), self._count()
+        self.rate = rate_of(self.model.optimizer)
+        self._judge()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """After a call of one or more steps: go on, cool down, or stop."""
+        self.steps = self._count() - self.first
+        spent = self.clock() - self.began
+        if self.cooling is None:
+            due = spent >= STEADY * self.seconds
+            if (due or (self._is_due() and self._is_enough())) and self.ready():
+                self._cool()
+            return
+        begin, end = self.cooling
+        share = min(1.0, (self.steps - begin) / (end - begin))
+        set_rate(self.model.optimizer, self.rate * (1 - share * (1 - LAST)))
+        if share >= 1:
+            self._judge()
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        """Give the optimizer its rate back."""
+        set_rate(self.model.optimizer, self.rate)
+
+    def _count(self) -> int:
+        return int(ops.convert_to_numpy(unwrapped(self.model.optimizer).iterations))
+
+    def _is_due(self) -> bool:
+        return self.steps >= max(FIRST, GROWTH * self.errors[-1][0])
+
+    def _judge(self) -> float:
+        error = self.error()
+        self.errors.append((self.steps, error))
+        if not math.isfinite(error):
+            self.diverged = self.model.stop_training = True
+        self.tell(self.steps, error)
+        return error
+
+    def _is_enough(self) -> bool:
+        error = self._judge()
+        if error <= self.floor:
+            return True
+        # Against about half as many steps; noise hides a slope over fewer.
+        half = [(s, e) for s, e in self.errors[:-1] if 0 < s <= self.steps / 2]
+        if not half:
+            return False
+        steps, before = half[-1]
+        return error > before * (self.steps / steps) ** -FALL
+
+    def _cool(self) -> None:
+        self.cooling = (self.steps, self.steps + max(1, self.steps // COOLING))

@@ -1,0 +1,106 @@
+"""The optimizers of a warm start: copies of the user's that hand on what they know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from msann.topology import Chain
+from msann_keras.nested.handover import prolonged_moments
+
+#: Optimizers whose slots "momentum" and "velocity" are the first and second moments of
+#: the gradient, so that momentum / sqrt(velocity) is the direction of a step.
+MOMENTS = ("Adam", "AdamW", "Nadam")
+#: Optimizers whose steps are as long as the rate says, whatever the gradient is. The
+#: weights of smaller layers are larger, and so are the steps that suit them.
+OF_ONE_LENGTH = (*MOMENTS, "Adamax", "RMSprop", "TF1RMSprop", "Lion")
+
+
+def copy_of(
+    optimizer: keras.optimizers.Optimizer, factor: float = 1.0
+) -> keras.optimizers.Optimizer:
+    """A fresh optimizer of the same kind, at the rate where this one stands now.
+
+    Args:
+        optimizer: The user's.
+        factor: How much larger weights are here (Glorot's standard deviation over
+            that at level 0); the rate is multiplied by it where steps are of one
+            length.
+
+    >>> decay = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.1)
+    >>> float(copy_of(keras.optimizers.SGD(decay), factor=2).learning_rate)
+    0.5
+    >>> float(copy_of(keras.optimizers.Adam(0.5), factor=2).learning_rate)
+    1.0
+    """
+    config = optimizer.get_config()
+    inner = config["inner_optimizer"]["config"] if is_scaling(optimizer) else config
+    is_scaled = type(unwrapped(optimizer)).__name__ in OF_ONE_LENGTH
+    inner["learning_rate"] = rate_of(optimizer) * (factor if is_scaled else 1.0)
+    return type(optimizer).from_config(config)
+
+
+def rate_of(optimizer: keras.optimizers.Optimizer) -> float:
+    """The learning rate of the next step."""
+    return float(ops.convert_to_numpy(unwrapped(optimizer).learning_rate))
+
+
+def set_rate(optimizer: keras.optimizers.Optimizer, rate: float) -> None:
+    """Set the learning rate of a copy."""
+    unwrapped(optimizer).learning_rate = rate
+
+
+def hand_over_state(
+    source: keras.optimizers.Optimizer,
+    target: keras.optimizers.Optimizer,
+    chains: Sequence[Sequence[Chain]],
+    levels: Sequence[int],
+) -> bool:
+    """Move what an optimizer knows of the gradients to that of a finer level.
+
+    Args:
+        source: Of the coarser level.
+        target: Of the finer one, built for the same weights in the same order.
+        chains: What the axes of each of these weights live on.
+        levels: The finer levels on the way, coarsest first.
+
+    Returns:
+        Whether anything was moved: optimizers that are not of Adam's kind start afresh.
+    """
+    source, target = unwrapped(source), unwrapped(target)
+    if type(source).__name__ not in MOMENTS:
+        return False
+    pairs = zip(chains, *moments(source), *moments(target), strict=True)
+    for axes, *coarse_and_fine in pairs:
+        coarse, fine = coarse_and_fine[:2], coarse_and_fine[2:]
+        values = map(ops.convert_to_numpy, coarse)
+        for level in levels:
+            values = prolonged_moments(*values, axes, level)
+        for variable, value in zip(fine, values, strict=True):
+            variable.assign(value)
+    if not is_schedule(target):  # which would begin in its midst
+        target.iterations.assign(source.iterations)
+    return True
+
+
+def is_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether the learning rate follows the steps."""
+    return isinstance(optimizer.get_config()["learning_rate"], dict)
+
+
+def is_scaling(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether an optimizer scales the loss of another one (half precision)."""
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def unwrapped(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer that makes the steps."""
+    return optimizer.inner_optimizer if is_scaling(optimizer) else optimizer
+
+
+def moments(optimizer: keras.optimizers.Optimizer) -> list[list]:
+    """Adam's first and second moments, each in the order of the weights."""
+    names = ("_momentum", "_velocity")
+    return [[v for v in optimizer.variables if v.name.endswith(x)] for x in names]

@@ -1,0 +1,83 @@
+"""What a warm start did, to look at afterwards and while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from msann_keras.plan import Plan
+
+
+@dataclass(frozen=True)
+class LevelRecord:
+    """What one level did.
+
+    Attributes:
+        level: l.
+        steps: That it trained.
+        seconds: That it trained, without compiling.
+        entered: The loss on what is held out, at the level, before its first step.
+        left: The same after its last step.
+    """
+
+    level: int
+    steps: int
+    seconds: float
+    entered: float
+    left: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `warm_start` did; `print` shows it.
+
+    Attributes:
+        plan: What it had planned.
+        levels: What each level did, coarsest first; none were trained if the plan or
+            the first level said that it would not pay.
+        seconds: Of the whole call.
+        outcome: What came of it, in a sentence.
+    """
+
+    plan: Plan
+    levels: tuple[LevelRecord, ...]
+    seconds: float
+    outcome: str
+
+    def __str__(self):
+        lines = [
+            f"level {one.level}: {one.steps} steps in {one.seconds:.1f} s, "
+            f"loss {one.entered:.4g} -> {one.left:.4g}"
+            for one in self.levels
+        ]
+        return "\n".join([*lines, f"{self.outcome} ({self.seconds:.1f} s in all)"])
+
+
+class Display:
+    """Keras's progress bar for each level; silent if `verbose` is 0."""
+
+    def __init__(self, verbose: int):
+        self.verbose, self.bar = verbose, None
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if self.verbose:
+            print(text)
+
+    def begin(self, level: int) -> None:
+        """A level begins."""
+        if self.verbose:
+            print(f"Level {level}")
+            self.bar = keras.utils.Progbar(None, stateful_metrics=["loss"])
+
+    def update(self, steps: int, loss: float) -> None:
+        """A level has made so many steps."""
+        if self.bar is not None:
+            self.bar.update(steps, values=[("loss", loss)])
+
+    def end(self, steps: int, loss: float) -> None:
+        """A level is left."""
+        if self.bar is not None:
+            self.bar.update(steps, values=[("loss", loss)], finalize=True)
+            self.bar = None

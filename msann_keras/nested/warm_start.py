@@ -1,0 +1,169 @@
+"""The call that starts a plain Keras model from its coarsest network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from msann import checks
+from msann_keras.inputs import refuse_nan
+from msann_keras.model import MultilevelModel
+from msann_keras.nested.audience import Audience
+from msann_keras.nested.data import MOST_HELD, Samples, held_back, that_fit
+from msann_keras.nested.iteration import NestedIteration
+from msann_keras.nested.record import Display, Record
+from msann_keras.plan import MEMORY, planned
+from msann_keras.samples import check_targets, parts_of, rows_of, some_of
+from msann_keras.spaces import walk
+from msann_keras.topologies import TopologyLike
+
+
+def warm_start(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    topology: TopologyLike = None,
+    depth: int | str = "auto",
+    batch_size: int = 32,
+    sample_weight: Any = None,
+    validation_data: Any = None,
+    seconds: float | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
+    verbose: int | str = "auto",
+) -> Record:
+    """Start a compiled Keras model where its coarse networks have come to.
+
+    The data are averaged over ever larger neighbourhoods, and the network is made
+    smaller with them. The coarsest network, whose steps are many times cheaper, trains
+    first, from a draw of its own; its weights are prolonged to the next finer one,
+    which goes on; and so up to the model itself, which then holds the weights and waits
+    for `fit`. How deep to begin is read off the data (`plan`), when to leave a level is
+    judged while it trains. Where the data say that it would not pay, the model stays
+    as it is.
+
+    The model is an ordinary Keras model before and after. What it has learned before is
+    not used.
+
+    Args:
+        model: A compiled Sequential or functional model of Dense, pointwise and
+            reshaping layers. Its loss, regularisers, precision and optimizer (a copy a
+            level, at its present rate) are used; its metrics are not.
+        x: Inputs as `fit` takes them, or batches of inputs and targets (a
+            `tf.data.Dataset`, `PyDataset`, loader or generator), of which the first
+            256 MB are used.
+        y: Targets, if `x` is arrays.
+        topology: What the spaces look like, as `multilevel` takes it; `None` chooses
+            by the data (see `plan`).
+        depth: L, where to begin, or "auto".
+        batch_size: Samples of a training step.
+        sample_weight: Array `(samples,)`, or `None`.
+        validation_data: `(x, y)` or `(x, y, sample_weight)` to judge the levels by. By
+            default a tenth of the samples, at most 1,024, is held back for that.
+        seconds: Time for training all levels together; by default what two passes of
+            the model over the data take.
+        callbacks: They are called as by `fit`, with the model's weights as they would
+            be now; an epoch ends each time that the call has lasted a quarter longer,
+            and at the end of each level.
+        verbose: 0 is silent; 1 or "auto" prints the plan's sentence and a progress bar
+            for each level.
+
+    Returns:
+        A `Record` of what each level did.
+
+    Raises:
+        TypeError: `model` is not a Keras model.
+        ValueError: The model is not compiled or built, is a `MultilevelModel`, has a
+            layer without a coarse form; data are missing, contain NaN, do not fit or
+            are fewer than a batch; an argument is none of the above. The model is
+            unchanged then.
+
+    Example:
+
+    >>> rng = np.random.default_rng(5)
+    >>> x = np.sin(np.linspace(0, 6, 256) + rng.uniform(0, 6, (400, 1)))
+    >>> model = keras.Sequential([keras.Input((256,)),
+    ...                           keras.layers.Dense(256, activation="gelu"),
+    ...                           keras.layers.Dense(256)])
+    >>> model.compile("adam", "mse")
+    >>> record = warm_start(model, x, -x, depth=2, seconds=0.5, verbose=0)
+    >>> [one.level for one in record.levels]
+    [2, 1]
+    """
+    began = time.perf_counter()
+    _check(model)
+    batch_size = checks.integer("batch_size", batch_size, least=1)
+    if seconds is not None:
+        seconds = checks.number("seconds", seconds, above=0)
+    if verbose != "auto":
+        verbose = checks.integer("verbose", verbose, least=0, most=2)
+    callbacks = [*checks.each("callbacks", callbacks or (), "callbacks")]
+    for i, one in enumerate(callbacks):
+        checks.instance(f"callbacks[{i}]", one, keras.callbacks.Callback, "a callback")
+    for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
+        refuse_nan(name, value)
+    seen = walk(model)
+    parts = some_of(x, y, sample_weight, seen.graph, MEMORY)
+    if batch_size > (count := len(parts[0][0])):
+        checks.refuse("batch_size", batch_size, f"at most the {count} samples")
+    plan, coarsening = planned(seen, parts, topology, depth, batch_size)
+    check_targets("y", parts[1], coarsening)
+    rng = np.random.default_rng(np.random.randint(2**31))
+    samples = held_back(that_fit(parts, rng), rng)
+    if validation_data is not None:
+        samples = _judged_by(validation_data, samples, coarsening)
+    display = Display(1 if verbose == "auto" else verbose)
+    display.say(plan.reason)
+    if not plan.depth:
+        return Record(plan, (), time.perf_counter() - began, "The model is unchanged.")
+
+    budget = plan.seconds - plan.compiling if seconds is None else seconds
+    audience = Audience(callbacks, model, began)
+    nested = NestedIteration(
+        model, plan, coarsening, samples, batch_size, budget, audience, display
+    )
+    audience.begin()
+    went_well = nested.run()
+    audience.end()
+    outcome = "The model has what its coarse networks learned."
+    if not went_well:
+        last = nested.records[-1].level
+        outcome = f"Level {last} learned nothing, so the model is unchanged."
+    record = Record(plan, tuple(nested.records), time.perf_counter() - began, outcome)
+    display.say(f"{outcome} It took {record.seconds:.1f} s.")
+    return record
+
+
+def _check(model) -> None:
+    """Refuse what is no compiled plain model."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`model` must be a keras.Model. Received: an object of {type(model)}"
+        )
+    if isinstance(model, MultilevelModel):
+        raise ValueError(
+            "`model` must be a plain Keras model: a MultilevelModel trains by "
+            "`CycleSchedule`, and `merge()` makes a plain one of it. Received: "
+            f"{model.name!r}"
+        )
+    if not model.compiled or model.optimizer is None or model.loss is None:
+        raise ValueError(
+            "`model` must be compiled with an optimizer and a loss, since its coarse "
+            f"networks train with the same. Received: {model.name!r}, which is not"
+        )
+
+
+def _judged_by(data, samples, coarsening) -> Samples:
+    """All samples to train on, and the user's to judge by."""
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        checks.refuse("validation_data", data, "(x, y) or (x, y, sample_weight)")
+    names = [f"validation_data[{i}]" for i in range(3)]
+    for name, value in zip(names, data, strict=False):
+        refuse_nan(name, value)
+    parts = parts_of(*(*data, None)[:3], coarsening, names)
+    everything = np.arange(len(samples.parts[0][0]))
+    return Samples(samples.parts, everything, rows_of(parts, slice(MOST_HELD)))

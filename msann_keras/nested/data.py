@@ -68,8 +68,7 @@ def at_level(parts: Parts, coarsening: Coarsening, level: int) -> Parts:
         x = stemmed(coarsening.seen, [array[few] for array in inputs])
         y = [array[few] for array in targets]
         made.append(
-            [*_averages(x, coarsening.inputs, level)]
-            + [*_averages(y, coarsening.outputs, level)]
+            [*_averages(x + y, (*coarsening.inputs, *coarsening.outputs), level)]
         )
     arrays = [np.concatenate(chunks) for chunks in zip(*made, strict=True)]
     count = len(coarsening.inputs)

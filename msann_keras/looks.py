@@ -16,7 +16,7 @@ from msann_keras.spaces import POINTWISE, Walk
 from msann_keras.topologies import TopologyLike, sources_of, topologies_of
 
 #: Samples that are looked at, spread over all of them.
-SAMPLE = 512
+SAMPLE = 256
 
 
 class Fields(NamedTuple):

@@ -24,6 +24,8 @@ from msann_keras.topologies import TopologyLike, sources_of
 #: The coarsest level may lose this share of the targets' variance, which bounds its
 #: error from below, and that share of the inputs', which it does not.
 MOST_TARGETS, MOST_INPUTS = 0.02, 0.2
+#: A level that loses less than this of both lacks nothing.
+WHOLE = 5e-4
 #: Where data coarsen to, at the most: levels, and nodes that must be left.
 MOST_LEVELS, LEAST_NODES = 8, 8
 #: A coarsest step must be so many times cheaper than one of the fine network.
@@ -33,7 +35,7 @@ STRIDE = 2
 #: What a step costs beside its multiplications, and what making a level ready takes.
 OVERHEAD, COMPILING = 1e-3, 0.5
 #: A warm start takes as long as so many passes of the fine network over the data.
-PASSES = 2
+PASSES = 4
 #: Multiply-adds of a training step for each parameter and sample.
 OPERATIONS = 3
 #: Bytes of batches that are read for a look at them.
@@ -60,6 +62,11 @@ class LevelPlan:
     targets_lost: float
     step_seconds: float
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the level lacks nothing of the data that is worth speaking of."""
+        return max(self.inputs_lost, self.targets_lost) <= WHOLE
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -84,11 +91,14 @@ class Plan:
 
     @property
     def visited(self) -> tuple[int, ...]:
-        """The levels that train, coarsest first: L, L - 2, .. down to 2 or 1.
+        """The levels that train, coarsest first: L, L - 2, ..
 
-        Each takes a compiled program, and the gain of the levels between is small.
+        Each takes a compiled program, and the gain of the levels between is small. The
+        last one is the first that lacks nothing of the data, or level 2 or 1.
         """
-        return tuple(range(self.depth, 0, -STRIDE))
+        levels = tuple(range(self.depth, 0, -STRIDE))
+        lacking = [level for level in levels if not self.levels[level].is_whole]
+        return levels[: len(lacking) + 1]
 
     def __str__(self):
         rows = [("level", "sizes", "parameters", "lost of x", "of y", "ms a step")]

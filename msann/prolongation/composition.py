@@ -114,7 +114,7 @@ def _product(P: Prolongation, Q: Prolongation) -> Prolongation:
         ):
             return Kronecker(*(_product(p, q) for p, q in pairs))
     if not (_aggregates(P) and _aggregates(Q)):
-        return Matrix(P.prolong(Q.matrix(), axis=0))
+        return Matrix.orthonormal(P.prolong(Q.matrix(), axis=0))
     P, Q = as_aggregation(P), as_aggregation(Q)
     return Aggregation(Q.labels[P.labels], P.weights * Q.weights[P.labels])
 

@@ -259,6 +259,16 @@ class Matrix(Prolongation):
             )
         self._matrix, self.shape = matrix, matrix.shape
 
+    @classmethod
+    def orthonormal(cls, matrix: np.ndarray) -> Matrix:
+        """One whose columns are orthonormal by how it was made; nothing is checked.
+
+        The check takes as long as a product of two such matrices.
+        """
+        result = cls.__new__(cls)
+        result._matrix, result.shape = matrix, matrix.shape
+        return result
+
     def matrix(self):
         """The matrix itself."""
         return self._matrix

@@ -160,7 +160,9 @@ def _polar_by_waves(W, periodic) -> Matrix:
     first = W.T @ W[:, 0]
     if periodic:
         energies = fft.fft(first).real
-        return Matrix(fft.ifft(fft.fft(W, axis=1) / np.sqrt(energies), axis=1).real)
+        waves = fft.fft(W, axis=1) / np.sqrt(energies)
+        return Matrix.orthonormal(fft.ifft(waves, axis=1).real)
     unit = np.eye(1, len(first))[0]
     energies = fft.dct(first) / fft.dct(unit)
-    return Matrix(fft.idct(fft.dct(W, axis=1) / np.sqrt(energies), axis=1))
+    cosines = fft.dct(W, axis=1) / np.sqrt(energies)
+    return Matrix.orthonormal(fft.idct(cosines, axis=1))

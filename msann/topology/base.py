@@ -251,11 +251,17 @@ def _chain(topology, depth):
     steps, composites = [], [Identity(topology.size)]
     coarser = topology
     for _ in range(depth):
-        P, coarser = coarser.coarsen()
+        P, coarser = _step(coarser)
         steps.append(P)
         composites.append(compose(composites[-1], P))
     sizes = (topology.size, *(P.shape[1] for P in steps))
     return Chain(topology, sizes, tuple(steps), tuple(composites))
+
+
+@lru_cache(maxsize=64)
+def _step(topology):
+    """`coarsen`, for chains of another depth too."""
+    return topology.coarsen()
 
 
 def settle(topology: Topology, **values: Any) -> None:

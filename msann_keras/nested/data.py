@@ -60,6 +60,7 @@ def at_level(parts: Parts, coarsening: Coarsening, level: int) -> Parts:
     They are averaged some at a time, so that little memory is needed beside them.
     """
     inputs, targets, weights = parts
+    chains = (*coarsening.inputs, *coarsening.outputs)
     samples = len(inputs[0])
     rows = max(1, AT_ONCE * samples // max(1, sum(x.nbytes for x in inputs)))
     made: list[list] = []
@@ -67,9 +68,7 @@ def at_level(parts: Parts, coarsening: Coarsening, level: int) -> Parts:
         few = slice(begin, begin + rows)
         x = stemmed(coarsening.seen, [array[few] for array in inputs])
         y = [array[few] for array in targets]
-        made.append(
-            [*_averages(x + y, (*coarsening.inputs, *coarsening.outputs), level)]
-        )
+        made.append([*_averages(x + y, chains, level)])
     arrays = [np.concatenate(chunks) for chunks in zip(*made, strict=True)]
     count = len(coarsening.inputs)
     return tuple(arrays[:count]), tuple(arrays[count:]), weights

@@ -1,49 +1,58 @@
-"""How samples come to a coarse network's `fit`: what is quickest on each backend."""
+"""How samples come to a coarse network: shuffled batches without end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
 
-def feed(
-    x: Any, y: Any, weights: Any, rows: np.ndarray, batch_size: int
-) -> dict[str, Any]:
-    """Arguments of `fit` for shuffled batches of one size, again and again.
-
-    On TensorFlow they are a dataset without end, which gathers rows from tensors. Given
-    arrays, `fit` would build one that tunes itself, takes twice as long for small
-    batches, and sometimes waits for seconds when training stops in the midst of it.
+def batches(
+    data: tuple, rows: np.ndarray, batch_size: int, seed: int
+) -> Callable[[], Any]:
+    """A source of shuffled batches of one size, for any number of calls of `fit`.
 
     Args:
-        x, y: Arrays in the structures of the model.
-        weights: Array `(samples,)`, or `None`.
+        data: Inputs, targets and perhaps weights: arrays in the model's structures.
         rows: The samples to use.
         batch_size: At most their number.
+        seed: Of the order.
+
+    Returns:
+        A function that gives what `fit` takes for `x`, with `steps_per_epoch`.
     """
     if keras.backend.backend() == "tensorflow":
-        return _dataset(x, y, weights, rows, batch_size)
-    rows = rows[: len(rows) // batch_size * batch_size]
-    x, y = keras.tree.map_structure(lambda array: array[rows], (x, y))
-    weights = None if weights is None else weights[rows]
-    data = {"x": x, "y": y, "sample_weight": weights, "batch_size": batch_size}
-    return data | {"epochs": 10**9}
+        dataset = _dataset(data, rows, batch_size, seed)
+        return lambda: dataset
+    rng = np.random.default_rng(seed)
+    return lambda: _generator(data, rows, batch_size, rng)
 
 
-def _dataset(x, y, weights, rows, batch_size):
+def _dataset(data, rows, batch_size, seed):
+    """A dataset that gathers rows from tensors.
+
+    Given arrays, `fit` would make one that tunes itself. It takes twice as long for
+    small batches, and sometimes waits for seconds when training stops in its midst.
+    """
     import tensorflow as tf
 
-    data = (x, y) if weights is None else (x, y, weights)
     data = keras.tree.map_structure(tf.convert_to_tensor, data)
 
-    def batch(rows):
-        return keras.tree.map_structure(lambda one: tf.gather(one, rows), data)
+    def gathered(some):
+        return keras.tree.map_structure(lambda one: tf.gather(one, some), data)
 
-    order = tf.data.Dataset.from_tensor_slices(rows).shuffle(len(rows)).repeat()
-    batches = order.batch(batch_size, drop_remainder=True).map(batch).prefetch(2)
+    order = tf.data.Dataset.from_tensor_slices(rows).shuffle(len(rows), seed).repeat()
     options = tf.data.Options()
     options.autotune.enabled = False
-    batches = batches.with_options(options)
-    return {"x": batches, "steps_per_epoch": 10**9, "shuffle": False}
+    dataset = order.batch(batch_size, drop_remainder=True).map(gathered).prefetch(2)
+    return dataset.with_options(options)
+
+
+def _generator(data, rows, batch_size, rng) -> Iterator:
+    while True:
+        order = rng.permutation(rows)
+        for begin in range(0, len(rows) - batch_size + 1, batch_size):
+            some = order[begin : begin + batch_size]
+            yield keras.tree.map_structure(lambda one, some=some: one[some], data)

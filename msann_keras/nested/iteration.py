@@ -21,7 +21,9 @@ from msann_keras.plan import Plan
 #: is not worth lowering.
 NEAR = 0.25
 #: A level has at most this share of the time that is left, if a finer one follows.
-SHARE = 0.5
+SHARE = 0.6
+#: What the coarsest level tries its rate times; finer levels go by the best one.
+FACTORS = (1.0, 2.0, 4.0)
 
 
 class NestedIteration:
@@ -71,10 +73,13 @@ class NestedIteration:
             first, *others = self.plan.visited
             level = self._made(first)
             level.draw()
+            boost = None
             for number in (*others, 0):
                 # The next level is made and compiled while this one trains.
                 coming = pool.submit(self._made, number) if number else None
                 try:
+                    if boost is None:
+                        boost = level.best_rate(FACTORS)
                     learned = self._train(level, coming)
                 except KeyboardInterrupt:
                     self._show(level)
@@ -83,7 +88,7 @@ class NestedIteration:
                     return False
                 if coming is not None:
                     finer = coming.result()
-                    finer.take_over(level)
+                    finer.take_over(level, boost)
                     level = finer
         self.model.optimizer.build(self.model.trainable_variables)
         hand_over(level, 0, self.coarsening.layers, self.model)
@@ -118,7 +123,8 @@ class NestedIteration:
             (lambda: True) if coming is None else coming.done,
             tell,
         )
-        level.fit([leaving])
+        before = level.state()
+        level.fit(callbacks=[leaving])
         (_, entered), (_, at_last) = leaving.errors[0], leaving.errors[-1]
         self.display.end(leaving.steps, at_last)
         self.records.append(
@@ -130,6 +136,8 @@ class NestedIteration:
                 at_last,
             )
         )
+        if not at_last < entered:
+            level.restore(before)
         is_coarsest = level.level == self.plan.depth
         return not leaving.diverged and (not is_coarsest or at_last < entered)
 

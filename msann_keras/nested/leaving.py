@@ -12,7 +12,7 @@ from keras import ops
 from msann_keras.nested.optimizer import rate_of, set_rate, unwrapped
 
 #: A level is worth its time while its error falls faster than steps^-FALL.
-FALL = 0.5
+FALL = 0.2
 #: Then the rate falls to LAST of itself, in the COOLING-th part of the steps so far.
 COOLING, LAST = 3, 0.05
 #: Judged first after so many steps, then each time they have grown by GROWTH.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import keras
@@ -10,17 +12,17 @@ from keras import ops
 
 from msann_keras.coarsening import Coarsening
 from msann_keras.nested.data import Samples, at_level
-from msann_keras.nested.feeding import feed
+from msann_keras.nested.feeding import batches
 from msann_keras.nested.handover import finer_weights, fresh
-from msann_keras.nested.optimizer import copy_of, hand_over_state
+from msann_keras.nested.optimizer import copy_of, hand_over_state, rate_of, set_rate
 from msann_keras.samples import Parts
 
 #: Longest compiled call in seconds, and most steps of one, where the backend makes
 #: several steps in a call. Between calls it is asked whether to leave the level.
 CALL_SECONDS = 0.1
 STEPS_PER_CALL = 32 if keras.backend.backend() == "tensorflow" else 1
-#: What makes of a `fit` one step.
-ONE_STEP = {"epochs": 1, "steps_per_epoch": 1}
+#: Steps by which a rate is tried, and more than there ever are.
+TRIAL, ENDLESS = 64, 10**9
 
 
 class Level:
@@ -38,6 +40,7 @@ class Level:
 
     Attributes:
         network: M_l.
+        layers: Its dense layers, in order.
     """
 
     def __init__(
@@ -52,10 +55,11 @@ class Level:
         self.coarsening, self.level = coarsening, level
         self.network = coarsening.network(level)
         self.layers = [self.network.get_layer(x.name) for x in coarsening.layers]
-        hierarchy = coarsening.hierarchy
         steps = round(CALL_SECONDS / step_seconds)
         self.network.compile(
-            optimizer=copy_of(model.optimizer, hierarchy.glorot_ratios[level]),
+            optimizer=copy_of(
+                model.optimizer, coarsening.hierarchy.glorot_ratios[level]
+            ),
             loss=model.loss,
             loss_weights=model.get_compile_config().get("loss_weights"),
             steps_per_execution=max(1, min(STEPS_PER_CALL, steps)),
@@ -63,12 +67,12 @@ class Level:
             jit_compile=False,
         )
         self.network.optimizer.build(self.network.trainable_variables)
-        self.held_out = self._as_fit_takes(
-            at_level(samples.held_out, coarsening, level)
-        )
-        parts = at_level(samples.parts, coarsening, level)
+        held_out = at_level(samples.held_out, coarsening, level)
+        self.held_out = self._structured(held_out)
+        data = self._structured(at_level(samples.parts, coarsening, level))
         batch_size = min(batch_size, len(samples.training))
-        self.batches = feed(*self._as_fit_takes(parts), samples.training, batch_size)
+        seed = np.random.randint(2**31)  # follows `keras.utils.set_random_seed`
+        self.batches = batches(data, samples.training, batch_size, seed)
 
     def draw(self) -> None:
         """Weights by the initializers of the model's layers, at this level's sizes."""
@@ -77,43 +81,77 @@ class Level:
             if own.use_bias:
                 own.bias.assign(fresh(layer.bias_initializer)(own.bias.shape))
 
-    def take_over(self, coarser: Level) -> None:
-        """Go on where a coarser level has stopped."""
+    def make_ready(self) -> None:
+        """Compile by a first step, which is taken back."""
+        before = self.state()
+        self.fit(steps=1)
+        self.restore(before)
+
+    def take_over(self, coarser: Level, boost: float) -> None:
+        """Go on where a coarser level has stopped, at `boost` times the own rate."""
+        optimizer = self.network.optimizer
+        set_rate(optimizer, boost * rate_of(optimizer))
         hand_over(coarser, self.level, self.layers, self.network)
+
+    def best_rate(self, factors: Sequence[float]) -> float:
+        """Try the rate times some factors, and go on from the best short training.
+
+        Returns:
+            The factor that was best on what is held out.
+        """
+        begin, rate = self.state(), rate_of(self.network.optimizer)
+        tried = []
+        for factor in factors:
+            self.restore(begin)
+            set_rate(self.network.optimizer, rate * factor)
+            self.fit(steps=TRIAL)
+            tried.append((self.error(), factor, self.state()))
+        finite = [one for one in tried if np.isfinite(one[0])]
+        _, factor, state = min(finite or tried, key=itemgetter(0))
+        self.restore(state)
+        return factor
+
+    def fit(self, steps: int = ENDLESS, callbacks: Sequence = ()) -> None:
+        """Train for so many steps, or until a callback says that it is enough."""
+        self.network.fit(
+            self.batches(),
+            steps_per_epoch=steps,
+            shuffle=False,  # they are, and Keras would warn that it does not
+            callbacks=[*callbacks],
+            verbose=0,
+        )
 
     def error(self) -> float:
         """The loss on what is held out."""
-        return loss_on(self.network, self.held_out)
+        return loss_on(self.network, *self.held_out)
 
-    def fit(self, callbacks: list) -> None:
-        """Train until a callback says that it is enough."""
-        self.network.fit(**self.batches, callbacks=callbacks, verbose=0)
+    def state(self) -> list[np.ndarray]:
+        """Everything that training changes, for `restore`."""
+        return [ops.convert_to_numpy(x) for x in self._variables()]
 
-    def make_ready(self) -> None:
-        """Compile by a first step, which is taken back."""
-        variables = [*self.network.variables, *self.network.optimizer.variables]
-        before = [ops.convert_to_numpy(x) for x in variables]
-        self.network.fit(**self.batches | ONE_STEP, verbose=0)
-        for variable, value in zip(variables, before, strict=True):
+    def restore(self, state: list[np.ndarray]) -> None:
+        """Go back to a state."""
+        for variable, value in zip(self._variables(), state, strict=True):
             variable.assign(value)
 
-    def _as_fit_takes(self, parts: Parts) -> tuple[Any, Any, Any]:
+    def _variables(self):
+        return [*self.network.variables, *self.network.optimizer.variables]
+
+    def _structured(self, parts: Parts) -> tuple[Any, ...]:
+        """Inputs, targets and weights, if any, as the network takes them."""
         inputs, targets, weights = parts
-        return (
-            self.coarsening.structured(inputs),
-            keras.tree.pack_sequence_as(self.network.output, list(targets)),
-            weights[0] if weights else None,
-        )
+        outputs = keras.tree.pack_sequence_as(self.network.output, list(targets))
+        return (self.coarsening.structured(inputs), outputs, *weights)
 
 
-def hand_over(coarser: Level, level: int, layers: list, model: keras.Model) -> None:
+def hand_over(coarser: Level, level: int, layers: list, network: keras.Model) -> None:
     """Give a finer network what a coarser level and its optimizer have learned.
 
     Args:
         coarser: A level that has trained.
         level: A finer one.
         layers: The dense layers of the network there.
-        model: That network, whose optimizer is built.
+        network: That network, whose optimizer is built.
     """
     coarsening = coarser.coarsening
     on_the_way = range(coarser.level - 1, level - 1, -1)
@@ -124,8 +162,9 @@ def hand_over(coarser: Level, level: int, layers: list, model: keras.Model) -> N
         variable.assign(value)
     pairs = zip(variables, coarsening.weight_chains, strict=True)
     chains = {id(variable): one for variable, one in pairs}
-    in_order = [chains[id(v)] for v in model.trainable_variables]
-    hand_over_state(coarser.network.optimizer, model.optimizer, in_order, on_the_way)
+    in_order = [chains[id(v)] for v in network.trainable_variables]
+    optimizers = coarser.network.optimizer, network.optimizer
+    hand_over_state(*optimizers, in_order, on_the_way)
 
 
 def weights_of(layers: list) -> list:
@@ -138,9 +177,8 @@ def values_of(layers: list) -> list[np.ndarray]:
     return [ops.convert_to_numpy(x) for x in weights_of(layers)]
 
 
-def loss_on(model: keras.Model, data: tuple[Any, Any, Any]) -> float:
-    """The loss of a compiled model on inputs, targets and sample weights."""
-    x, y, weights = data
+def loss_on(model: keras.Model, x: Any, y: Any, weights: Any = None) -> float:
+    """The loss of a compiled model on some samples."""
     outputs = model(x, training=False)
     loss = model.compute_loss(x, y, outputs, weights, training=False)
     return float(ops.convert_to_numpy(loss))

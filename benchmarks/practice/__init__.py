@@ -1,0 +1,1 @@
+"""How soon a model of a practitioner gets good: `python -m benchmarks.practice`."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 
 def refuse_nan(argument: str, data: Any) -> None:
@@ -73,7 +72,7 @@ def symbolic(x: Any) -> Any:
     >>> symbolic([np.ones((5, 8), "float32")])[0].shape
     (None, 8)
     """
-    if isinstance(x, tf.data.Dataset):
+    if hasattr(x, "element_spec"):  # a `tf.data.Dataset`
         x, _, _ = keras.utils.unpack_x_y_sample_weight(x.element_spec)
     leaves = keras.tree.flatten(x)
     if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves):

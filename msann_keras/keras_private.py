@@ -7,7 +7,6 @@ upper bound reads this file again.
 from __future__ import annotations
 
 import keras
-import tensorflow as tf
 
 
 def layers_within(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
@@ -39,6 +38,7 @@ def variable_index(optimizer: keras.optimizers.Optimizer, variable) -> int:
 def is_sparse(tensor) -> bool:
     """Whether a tensor that comes to a layer is sparse.
 
-    Tried: `keras.ops` says nothing of it; only symbolic tensors have a `sparse`.
+    Tried: `keras.ops` says nothing of it; only symbolic tensors have a `sparse`, and
+    TensorFlow's are known by their class, which is not imported for that.
     """
-    return isinstance(tensor, tf.SparseTensor) or getattr(tensor, "sparse", False)
+    return type(tensor).__name__ == "SparseTensor" or getattr(tensor, "sparse", False)

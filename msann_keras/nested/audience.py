@@ -32,11 +32,12 @@ class Audience:
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.all = keras.callbacks.CallbackList(list(callbacks), model=model)
-        self.any, self.clock = bool(callbacks), clock
+        self.any, self.model, self.clock = bool(callbacks), model, clock
         self.began, self.looks, self.last = began, 0, 0.0
 
     def begin(self) -> None:
         """Training begins."""
+        self.model.stop_training = False
         self.all.on_train_begin()
 
     def look(self, show: Callable[[], None], loss: float, now: bool = False) -> None:
@@ -54,6 +55,11 @@ class Audience:
         self.all.on_epoch_begin(self.looks)
         self.all.on_epoch_end(self.looks, {"loss": loss})
         self.looks, self.last = self.looks + 1, self.clock() - self.began
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether a callback has asked the model to stop training."""
+        return self.any and bool(self.model.stop_training)
 
     def end(self) -> None:
         """Training is over."""

@@ -63,36 +63,42 @@ class NestedIteration:
         """Train the levels, coarsest first, and give the model what they have learned.
 
         Returns:
-            Whether it did. The model is unchanged if the coarsest level learned
-            nothing, or a level's loss became NaN.
+            Whether it did, or the coarsest level learned nothing, or a level's loss
+            became NaN.
 
         Raises:
             KeyboardInterrupt: Of the user; the model has what was learned so far.
         """
         with ThreadPoolExecutor(1) as pool:
-            first, *others = self.plan.visited
-            level = self._made(first)
-            level.draw()
-            boost = None
-            for number in (*others, 0):
-                # The next level is made and compiled while this one trains.
-                coming = pool.submit(self._made, number) if number else None
-                try:
-                    if boost is None:
-                        boost = level.best_rate(FACTORS)
-                    learned = self._train(level, coming)
-                except KeyboardInterrupt:
-                    self._show(level)
-                    raise
-                if not learned:
-                    return False
-                if coming is not None:
-                    finer = coming.result()
-                    finer.take_over(level, boost)
-                    level = finer
+            level = self._from_coarsest(pool)
+        if level is None:
+            return False
         self.model.optimizer.build(self.model.trainable_variables)
         hand_over(level, 0, self.coarsening.layers, self.model)
         return True
+
+    def _from_coarsest(self, pool: ThreadPoolExecutor) -> Level | None:
+        """The finest level that has trained; `None` if it went wrong."""
+        first, *others = self.plan.visited
+        level = self._made(first)
+        level.draw()
+        untrained = level.error()
+        boost = level.best_rate(FACTORS)
+        for number in (*others, 0):
+            # The next level is made and compiled while this one trains.
+            coming = pool.submit(self._made, number) if number else None
+            try:
+                error = self._train(level, coming)
+            except KeyboardInterrupt:
+                self._show(level)
+                raise
+            if not error < untrained:  # nor NaN
+                return None
+            if coming is None or self.audience.has_enough:
+                return level
+            finer = coming.result()
+            finer.take_over(level, boost)
+            level = finer
 
     def _made(self, number: int) -> Level:
         level = Level(
@@ -106,8 +112,8 @@ class NestedIteration:
         level.make_ready()
         return level
 
-    def _train(self, level: Level, coming: Future | None) -> bool:
-        """Whether the level went well; the coarsest one must have learned something."""
+    def _train(self, level: Level, coming: Future | None) -> float:
+        """Train a level until it is left; its error on what is held out then."""
         left = self.seconds - sum(one.seconds for one in self.records)
         began = time.perf_counter()
         self.display.begin(level.level)
@@ -115,6 +121,7 @@ class NestedIteration:
         def tell(steps, loss):
             self.display.update(steps, loss)
             self.audience.look(lambda: self._show(level), loss)
+            return self.audience.has_enough
 
         leaving = Leaving(
             level.error,
@@ -136,10 +143,9 @@ class NestedIteration:
                 at_last,
             )
         )
-        if not at_last < entered:
+        if entered < at_last:
             level.restore(before)
-        is_coarsest = level.level == self.plan.depth
-        return not leaving.diverged and (not is_coarsest or at_last < entered)
+        return entered if entered < at_last else at_last
 
     def _floor(self, level: Level) -> float:
         """The loss near which the level has nothing more to learn; 0 if unknown."""

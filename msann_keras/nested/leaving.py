@@ -34,14 +34,14 @@ class Leaving(keras.callbacks.Callback):
         floor: Below this error more training of the level is worth nothing.
         seconds: The level has this time.
         ready: Whether the next level is; before it is, this one goes on.
-        tell: Is told the steps so far and the error, each time it is judged.
+        tell: Is told the steps so far and the error, each time it is judged; what it
+            does takes no time of the level's, and `True` from it ends the training.
         clock: Seconds, for tests.
 
     Attributes:
         steps: Made so far.
         errors: `(steps, error)` each time the level was judged, the first before
             training.
-        diverged: Whether the error became NaN or infinite.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Leaving(keras.callbacks.Callback):
         floor: float,
         seconds: float,
         ready: Callable[[], bool] = lambda: True,
-        tell: Callable[[int, float], None] = lambda steps, error: None,
+        tell: Callable[[int, float], bool] = lambda steps, error: False,
         clock: Callable[[], float] = time.perf_counter,
     ):
         super().__init__()
@@ -58,7 +58,6 @@ class Leaving(keras.callbacks.Callback):
         self.ready, self.tell, self.clock = ready, tell, clock
         self.steps, self.errors = 0, []
         self.cooling: tuple[int, int] | None = None  # its first and last step
-        self.diverged = False
 
     def on_train_begin(self, logs=None):
         """Look at the clock, the rate and the error before the first step."""
@@ -96,8 +95,11 @@ class Leaving(keras.callbacks.Callback):
         error = self.error()
         self.errors.append((self.steps, error))
         if not math.isfinite(error):
-            self.diverged = self.model.stop_training = True
-        self.tell(self.steps, error)
+            self.model.stop_training = True
+        told = self.clock()
+        if self.tell(self.steps, error):
+            self.model.stop_training = True
+        self.began += self.clock() - told
         return error
 
     def _is_enough(self) -> bool:

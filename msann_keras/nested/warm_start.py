@@ -11,14 +11,14 @@ import numpy as np
 
 from msann import checks
 from msann_keras.inputs import refuse_nan
-from msann_keras.model import MultilevelModel
 from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import MOST_HELD, Samples, held_back, that_fit
 from msann_keras.nested.iteration import NestedIteration
+from msann_keras.nested.level import values_of, weights_of
 from msann_keras.nested.record import Display, Record
 from msann_keras.plan import MEMORY, planned
 from msann_keras.samples import check_targets, parts_of, rows_of, some_of
-from msann_keras.spaces import walk
+from msann_keras.spaces import multilevel_within, walk
 from msann_keras.topologies import TopologyLike
 
 
@@ -126,13 +126,16 @@ def warm_start(
     nested = NestedIteration(
         model, plan, coarsening, samples, batch_size, budget, audience, display
     )
+    before = values_of(coarsening.layers) if callbacks else []
     audience.begin()
     went_well = nested.run()
-    audience.end()
     outcome = "The model has what its coarse networks learned."
     if not went_well:
+        for variable, value in zip(weights_of(coarsening.layers), before, strict=False):
+            variable.assign(value)  # which callbacks were shown in other states
         last = nested.records[-1].level
         outcome = f"Level {last} learned nothing, so the model is unchanged."
+    audience.end()
     record = Record(plan, tuple(nested.records), time.perf_counter() - began, outcome)
     display.say(f"{outcome} It took {record.seconds:.1f} s.")
     return record
@@ -144,9 +147,9 @@ def _check(model) -> None:
         raise TypeError(
             f"`model` must be a keras.Model. Received: an object of {type(model)}"
         )
-    if isinstance(model, MultilevelModel):
+    if multilevel_within(model):
         raise ValueError(
-            "`model` must be a plain Keras model: a MultilevelModel trains by "
+            "`model` must be a plain Keras model: a multilevel one trains by "
             "`CycleSchedule`, and `merge()` makes a plain one of it. Received: "
             f"{model.name!r}"
         )

@@ -10,13 +10,20 @@ TABLES := configs/table1_one_object.yaml configs/table2_two_objects.yaml $(MNIST
 # Which of a config's ways to train: make table1 WAY=ours
 WAY_OPTION = $(if $(WAY),--way $(WAY))
 
+# What needs no TensorFlow.
+EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
+	tests/test_handover.py tests/test_leaving.py tests/test_warm_start.py \
+	tests/test_nested_level.py tests/test_averages.py
+# CI names a release whose wheel is small.
+TORCH ?= torch
+
 .DEFAULT_GOAL := help
-.PHONY: help install test test-kill test-slow lint format experiment-mnist experiment-mnist-quick \
+.PHONY: help install test test-jax test-torch test-kill test-slow lint format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates report \
 	table1 table2 table3 figure5 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
-	benchmark-cost benchmark-scale benchmark-learning benchmark-prolongation clean
+	benchmark-practice benchmark-practice-quick benchmark-cost benchmark-scale benchmark-learning benchmark-prolongation clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
@@ -26,7 +33,7 @@ install: $(INSTALLED) ## Create .venv with the library, experiments and tools
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[experiments,prolongation,benchmarks,dev]'
+	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[tensorflow,experiments,prolongation,benchmarks,dev]'
 	@touch $@
 
 test: install ## Run the tests and doctests, without the slow ones
@@ -35,6 +42,18 @@ test: install ## Run the tests and doctests, without the slow ones
 test-kill: install ## The slow tests that CI runs too: a sweep killed twenty times, budgets
 	$(RUN) -m pytest -q -m slow tests/test_sweep.py tests/test_command.py \
 		-k 'killed_twenty_times or end_with_the_command or budgets'
+
+test-jax: .venv-jax/.installed ## What runs on every backend, on JAX, in a .venv of its own
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -q $(EVERY_BACKEND)
+
+test-torch: .venv-torch/.installed ## The same on torch
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q $(EVERY_BACKEND)
+
+.venv-%/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --quiet $(if $(filter torch,$*),$(TORCH)) \
+		--editable '.[$*,prolongation,dev]'
+	@touch $@
 
 test-slow: install ## Run the slow tests
 	$(RUN) -m pytest -q -m slow
@@ -117,9 +136,15 @@ benchmark-learning: install ## Coarsened data against the fine gradient, at equa
 benchmark-clock-quick: install ## The same for one task and one seed
 	$(RUN) -m benchmarks.clock --quick
 
+benchmark-practice: install ## Seconds to a practitioner's error, everything counted: warm start and fit
+	$(RUN) -m benchmarks.practice
+
+benchmark-practice-quick: install ## The same for two tasks, three rates and one seed
+	$(RUN) -m benchmarks.practice --quick
+
 benchmark-prolongation: install ## Seconds to an optimal P, beside pymanopt at equal E
 	OPENBLAS_NUM_THREADS=1 $(RUN) -m benchmarks.prolongation
 
 clean: ## Remove .venv, caches, runs and figures
-	rm -rf $(VENV) runs figures build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-jax .venv-torch runs figures build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

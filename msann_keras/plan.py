@@ -161,9 +161,9 @@ def plan(
     >>> model = keras.Sequential([keras.Input((1024,)),
     ...                           keras.layers.Dense(512, activation="gelu"),
     ...                           keras.layers.Dense(1024)])
-    >>> print(plan(model, x, x, batch_size=128).reason)
-    L = 4 with hat: level 4 holds 100.00 % of the inputs' and 100.00 % of the targets'
-    variance.
+    >>> plan(model, x, x, batch_size=128).reason
+    "L = 7 with hat: level 7 holds 99.74 % of the inputs' and 99.74 % of the targets'
+    variance, and a step there takes 1/... of a whole one."
     """
     seen = walk(model)
     parts = some_of(x, y, None, seen.graph, MEMORY)

@@ -69,11 +69,9 @@ def complement(kernel: np.ndarray, inputs: Chain, level: int) -> np.ndarray:
         level: The finer level.
 
     >>> from msann.topology import chain, path
-    >>> complement(np.array([[1.0], [3.0], [5.0], [5.0]]), chain(path(4), 1), 0)
-    array([[-1.],
-           [ 1.],
-           [ 0.],
-           [ 0.]])
+    >>> draw = np.array([[1.0], [3.0], [5.0], [9.0]])
+    >>> complement(draw, chain(path(4), 1), level=0).round(6).T
+    array([[-1.,  1., -2.,  2.]])
     """
     P, sums = inputs.steps[level], inputs.column_sums(level)
     if P.shape[0] == P.shape[1]:

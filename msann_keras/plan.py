@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -42,8 +41,7 @@ OPERATIONS = 3
 MEMORY = 2**28
 
 
-@dataclass(frozen=True)
-class LevelPlan:
+class LevelPlan(NamedTuple):
     """One level of a plan.
 
     Attributes:
@@ -68,8 +66,7 @@ class LevelPlan:
         return max(self.inputs_lost, self.targets_lost) <= WHOLE
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What each level would lose, hold and cost; `plan` makes it, `print` shows it.
 
     Attributes:

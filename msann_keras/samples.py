@@ -115,7 +115,7 @@ def batches_of(batches: Any) -> Iterator[tuple]:
     if hasattr(batches, "as_numpy_iterator"):  # a `tf.data.Dataset`
         batches = batches.as_numpy_iterator()
     elif isinstance(batches, keras.utils.PyDataset):
-        batches = (batches[i] for i in range(batches.num_batches))
+        batches = map(batches.__getitem__, range(batches.num_batches))
     elif not isinstance(batches, Iterable) or isinstance(
         batches, str | dict | np.ndarray
     ):

@@ -38,6 +38,8 @@ def _dataset(data, rows, batch_size, seed):
     """
     import tensorflow as tf
 
+    # Of a list, a dataset would make one tensor.
+    data = keras.tree.lists_to_tuples(data)
     data = keras.tree.map_structure(tf.convert_to_tensor, data)
 
     def gathered(some):

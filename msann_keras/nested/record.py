@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 
 from msann_keras.plan import Plan
 
 
-@dataclass(frozen=True)
-class LevelRecord:
+class LevelRecord(NamedTuple):
     """What one level did.
 
     Attributes:
@@ -28,8 +27,7 @@ class LevelRecord:
     left: float
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What `warm_start` did; `print` shows it.
 
     Attributes:

@@ -44,7 +44,7 @@ test-kill: install ## The slow tests that CI runs too: a sweep killed twenty tim
 		-k 'killed_twenty_times or end_with_the_command or budgets'
 
 test-jax: .venv-jax/.installed ## What runs on every backend, on JAX, in a .venv of its own
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest -q $(EVERY_BACKEND)
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 .venv-jax/bin/python -m pytest -q $(EVERY_BACKEND)
 
 test-torch: .venv-torch/.installed ## The same on torch
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q $(EVERY_BACKEND)

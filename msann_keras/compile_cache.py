@@ -32,7 +32,8 @@ def enable_compile_cache(folder: str | os.PathLike | None = None) -> Path | None
     >>> enable_compile_cache(tempfile.mkdtemp()) is None  # on TensorFlow or JAX
     False
     """
-    if folder is not None and not isinstance(folder, str | os.PathLike):
+    is_path = isinstance(folder, str | os.PathLike) and "\0" not in str(folder)
+    if folder is not None and not is_path:
         refuse("folder", folder, "a path of a folder")
     backend = keras.backend.backend()
     if backend == "torch":

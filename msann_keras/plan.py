@@ -15,8 +15,9 @@ from msann.choice import levels_of
 from msann.energy import energy_lost
 from msann.topology import Topology, chain
 from msann_keras.coarsening import Coarsening, coarsened
+from msann_keras.inputs import refuse_nan
 from msann_keras.looks import all_topologies, coarsens, data_topologies, fields_of
-from msann_keras.samples import Parts, some_of
+from msann_keras.samples import Parts, check_targets, some_of
 from msann_keras.spaces import Walk, walk
 from msann_keras.topologies import TopologyLike, sources_of
 
@@ -163,6 +164,8 @@ def plan(
     variance, and a step there takes 1/... of a whole one."
     """
     seen = walk(model)
+    for name, value in (("x", x), ("y", y)):
+        refuse_nan(name, value)
     parts = some_of(x, y, None, seen.graph, MEMORY)
     return planned(seen, parts, topology, depth, batch_size)[0]
 
@@ -185,8 +188,10 @@ def planned(
         ValueError: As `plan`.
     """
     batch_size = checks.integer("batch_size", batch_size, least=1)
-    if depth != "auto":
+    if not isinstance(depth, str):
         depth = checks.integer("depth", depth, least=0)
+    elif depth != "auto":
+        checks.refuse("depth", depth, 'an integer >= 0, or "auto"')
     fields = fields_of(seen, parts)
     data = data_topologies(seen, fields, topology)
     coarsening = {name: one for name, one in data.items() if coarsens(one)}
@@ -209,6 +214,7 @@ def planned(
         suggested, reason = max(held), _why_plain(lost, coarsening)
     shown = min(suggested + 1, most)
     how = _coarsening(seen, data, topology, suggested, shown)
+    check_targets("y", parts[1], how)
     levels = _levels(how, lost[: shown + 1], batch_size)
     cheaper = levels[0].step_seconds / levels[suggested].step_seconds
     if suggested and depth == "auto" and cheaper < CHEAPER:

@@ -4,6 +4,10 @@ from contextlib import contextmanager
 
 import keras
 
+#: How close two ways of computing are in `floatx("float64")`. Keras's functional models
+#: turn inputs to single precision on torch; JAX needs JAX_ENABLE_X64=1.
+EXACT = 1e-5 if keras.backend.backend() == "torch" else 1e-12
+
 
 @contextmanager
 def floatx(dtype):

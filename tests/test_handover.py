@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from precision import floatx
+from precision import EXACT, floatx
 from smooth import compiled, network
 
 import msann_keras as ms
@@ -88,7 +88,7 @@ def test_prolonging_changes_no_output(name, level, use_bias):
         x = RNG.normal(size=(5, spaces[0].sizes[0]))
         expected = prolonged_outputs(coarse, x, spaces, level)
         result = ops.convert_to_numpy(fine(averaged(x, spaces[0], level, np)))
-    np.testing.assert_allclose(result, expected, atol=1e-12)
+    np.testing.assert_allclose(result, expected, rtol=EXACT, atol=EXACT)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -102,7 +102,7 @@ def test_whatever_the_activation_is(activation):
         x = RNG.normal(size=(5, 13))
         expected = prolonged_outputs(coarse, x, spaces, 0)
         np.testing.assert_allclose(
-            ops.convert_to_numpy(fine(x)), expected, rtol=1e-12, atol=1e-12
+            ops.convert_to_numpy(fine(x)), expected, rtol=EXACT, atol=EXACT
         )
 
 

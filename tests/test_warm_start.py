@@ -7,7 +7,7 @@ from keras import ops
 from smooth import compiled, images, network, waves
 
 import msann_keras as ms
-from msann_keras.nested import iteration
+from msann_keras.nested import audience, iteration
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import Level, loss_on, values_of
 from msann_keras.nested.optimizer import moments
@@ -227,7 +227,8 @@ class Looks(keras.callbacks.Callback):
         self.calls.append("end")
 
 
-def test_callbacks_watch_the_model_itself():
+def test_callbacks_watch_the_model_itself(monkeypatch):
+    monkeypatch.setattr(audience, "PATIENCE", 1.0)
     looks = Looks()
     started(validation_data=(X_NEW, Y_NEW), callbacks=[looks])
     assert looks.calls == ["begin", "end"]
@@ -236,7 +237,8 @@ def test_callbacks_watch_the_model_itself():
         assert fine == pytest.approx(coarse, rel=0.1, abs=0.02)
 
 
-def test_a_callback_may_end_it():
+def test_a_callback_may_end_it(monkeypatch):
+    monkeypatch.setattr(audience, "PATIENCE", 1.0)
     looks = Looks(most=2)
     model, record = started(callbacks=[looks], validation_data=(X_NEW, Y_NEW))
     assert len(looks.losses) == 2

@@ -17,10 +17,14 @@ from wrong_calls_fits import fit_calls
 from wrong_calls_models import model_calls
 from wrong_calls_plain import plain_calls
 from wrong_calls_prolongations import prolongation_calls
+from wrong_calls_warm_start import warm_start_calls
 
 import msann_keras as ms
 
-ROOMS = (plain_calls, prolongation_calls, model_calls, fit_calls, file_calls)
+ROOMS = (
+    *(plain_calls, prolongation_calls, model_calls, fit_calls, file_calls),
+    warm_start_calls,
+)
 
 
 def public(module, prefix=""):

@@ -132,6 +132,8 @@ class NestedIteration:
         )
         before = level.state()
         level.fit(callbacks=[leaving])
+        if not self.audience.has_enough:
+            self.audience.look(lambda: self._show(level), leaving.errors[-1][1], True)
         (_, entered), (_, at_last) = leaving.errors[0], leaving.errors[-1]
         self.display.end(leaving.steps, at_last)
         self.records.append(

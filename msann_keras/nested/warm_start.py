@@ -17,7 +17,7 @@ from msann_keras.nested.iteration import NestedIteration
 from msann_keras.nested.level import values_of, weights_of
 from msann_keras.nested.record import Display, Record
 from msann_keras.plan import MEMORY, planned
-from msann_keras.samples import check_targets, parts_of, rows_of, some_of
+from msann_keras.samples import parts_of, rows_of, some_of
 from msann_keras.spaces import multilevel_within, walk
 from msann_keras.topologies import TopologyLike
 
@@ -99,8 +99,10 @@ def warm_start(
     batch_size = checks.integer("batch_size", batch_size, least=1)
     if seconds is not None:
         seconds = checks.number("seconds", seconds, above=0)
-    if verbose != "auto":
+    if not isinstance(verbose, str):
         verbose = checks.integer("verbose", verbose, least=0, most=2)
+    elif verbose != "auto":
+        checks.refuse("verbose", verbose, '0, 1, 2 or "auto"')
     callbacks = [*checks.each("callbacks", callbacks or (), "callbacks")]
     for i, one in enumerate(callbacks):
         checks.instance(f"callbacks[{i}]", one, keras.callbacks.Callback, "a callback")
@@ -111,7 +113,6 @@ def warm_start(
     if batch_size > (count := len(parts[0][0])):
         checks.refuse("batch_size", batch_size, f"at most the {count} samples")
     plan, coarsening = planned(seen, parts, topology, depth, batch_size)
-    check_targets("y", parts[1], coarsening)
     rng = np.random.default_rng(np.random.randint(2**31))
     samples = held_back(that_fit(parts, rng), rng)
     if validation_data is not None:

@@ -22,6 +22,8 @@ from msann.topology.lattices import Grid, Path
 LONGEST_SIDE = 2048
 #: A lattice must lose less than this share of what its nodes in random order lose.
 CORRELATED = 0.5
+#: Neighbours that are told from random nodes: pairs and fours.
+NEAR = 2
 #: Samples that all lattices are compared by; those that lose at most so many times as
 #: much as the best one are then compared by all samples.
 GLANCE, SHORTLIST = 64, 1.5
@@ -109,10 +111,11 @@ def best_lattice(
     if not candidates:
         return None
     few = [field[:GLANCE] for field in fields]
+    control = total_lost(shuffled(path(size), seed=0), few, NEAR)
+    if min(total_lost(one, few, NEAR) for one in candidates) > CORRELATED * control:
+        return None
     by_pairs = {one: total_lost(one, few) for one in candidates}  # these are cheap
     least = min(by_pairs.values())
-    if least > CORRELATED * total_lost(shuffled(path(size), seed=0), few):
-        return None
     good = [one for one, lost in by_pairs.items() if lost <= SHORTLIST * least]
     return min(
         (best_family(one, fields) for one in good),
@@ -120,9 +123,20 @@ def best_lattice(
     )
 
 
-def total_lost(topology: Topology, fields: Sequence[np.ndarray]) -> float:
-    """What the levels 1 and 2 of a topology lose, summed over fields."""
-    levels = levels_of(topology, 2)
+def total_lost(
+    topology: Topology, fields: Sequence[np.ndarray], depth: int | None = None
+) -> float:
+    """What the levels 1 .. `depth` of a topology lose, summed over levels and fields.
+
+    Args:
+        topology: Of the space that the fields live on.
+        fields: Arrays `(samples, n)`.
+        depth: By default half as many levels as there are: a lattice that is right on
+            the first ones alone is a wrong one.
+    """
+    if depth is None:
+        depth = max(NEAR, round(math.log2(topology.size) / 2))
+    levels = levels_of(topology, depth)
     return sum(sum(energy_lost(field, levels)) for field in fields)
 
 

@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+import msann_keras as ms
+from msann_keras.nested.level import loss_on
+
 
 def waves(samples=400, size=64, seed=5):
     """Fields of two long waves, and the same as large as their own square."""
@@ -40,3 +43,27 @@ def compiled(*sizes, optimizer="adam", loss="mse", **options):
     model = network(*sizes, **options)
     model.compile(optimizer, loss)
     return model
+
+
+# ------------------------------------------------------------------ warm starts
+
+X, Y = waves(400, 64)
+X_NEW, Y_NEW = waves(200, 64, seed=6)
+#: Small networks are not worth it by the plan, so tests say how deep.
+OPTIONS = {"depth": 3, "seconds": 0.6, "verbose": 0, "batch_size": 16}
+
+
+def started(model=None, x=X, y=Y, **options):
+    """A model and its record."""
+    keras.utils.set_random_seed(3)
+    model = model or compiled(64, 64, 64)
+    return model, ms.warm_start(model, x, y, **OPTIONS | options)
+
+
+def loss(model, x=X_NEW, y=Y_NEW):
+    return loss_on(model, x, y)
+
+
+def same(model, weights):
+    for one, other in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

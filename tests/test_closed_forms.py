@@ -98,6 +98,16 @@ def test_constants_stay_constant_where_sizes_divide(family, coarse, m):
     close(P.prolong(np.ones(coarse)), np.sqrt(1 / m), atol=1e-12)
 
 
+@pytest.mark.parametrize("periodic", [False, True])
+@given(coarse=st.integers(1, 20), m=st.integers(2, 5))
+def test_hat_by_waves_is_the_polar_factor(periodic, coarse, m):
+    """With masses that are all one it goes by the singular value decomposition."""
+    by_waves = dense(hat(coarse, m * coarse, periodic=periodic))
+    ones = np.ones(m * coarse)
+    by_svd = dense(hat(coarse, m * coarse, periodic=periodic, masses=ones))
+    np.testing.assert_allclose(by_waves, by_svd, atol=1e-12)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 8])
 def test_box_is_pairs(n):
     close(box(n, 2 * n).matrix(), pair_matrix(2 * n))

@@ -4,29 +4,24 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from smooth import compiled, images, network, waves
+from smooth import (
+    OPTIONS,
+    X_NEW,
+    Y_NEW,
+    X,
+    Y,
+    compiled,
+    images,
+    loss,
+    network,
+    same,
+    started,
+)
 
 import msann_keras as ms
-from msann_keras.nested import audience, iteration
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import Level, loss_on, values_of
 from msann_keras.nested.optimizer import moments
-
-X, Y = waves(400, 64)
-X_NEW, Y_NEW = waves(200, 64, seed=6)
-#: Small networks are not worth it by the plan, so tests say how deep.
-OPTIONS = {"depth": 3, "seconds": 0.6, "verbose": 0, "batch_size": 16}
-
-
-def started(model=None, x=X, y=Y, **options):
-    """A model and its record."""
-    keras.utils.set_random_seed(3)
-    model = model or compiled(64, 64, 64)
-    return model, ms.warm_start(model, x, y, **OPTIONS | options)
-
-
-def loss(model, x=X_NEW, y=Y_NEW):
-    return loss_on(model, x, y)
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +118,6 @@ def test_a_plan_for_plain_training_leaves_the_model_alone():
     same(model, before)
 
 
-def same(model, weights):
-    for one, other in zip(weights, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 def batches():
     return zip(np.split(X, 10), np.split(Y, 10), strict=True)
 
@@ -207,88 +197,6 @@ def test_half_precision():
     finally:
         keras.config.set_dtype_policy("float32")
     assert loss(model) < 0.5 * loss(compiled(64, 64, 64))
-
-
-class Looks(keras.callbacks.Callback):
-    """What a callback sees, until it has seen enough."""
-
-    def __init__(self, most=10**9):
-        self.most, self.losses, self.calls = most, [], []
-
-    def on_train_begin(self, logs=None):
-        self.calls.append("begin")
-
-    def on_epoch_end(self, epoch, logs=None):
-        assert epoch == len(self.losses)
-        self.losses.append((loss(self.model), logs["loss"]))
-        self.model.stop_training = len(self.losses) >= self.most
-
-    def on_train_end(self, logs=None):
-        self.calls.append("end")
-
-
-def test_callbacks_watch_the_model_itself(monkeypatch):
-    monkeypatch.setattr(audience, "PATIENCE", 1.0)
-    looks = Looks()
-    started(validation_data=(X_NEW, Y_NEW), callbacks=[looks])
-    assert looks.calls == ["begin", "end"]
-    assert len(looks.losses) >= 2
-    for fine, coarse in looks.losses[1:]:
-        assert fine == pytest.approx(coarse, rel=0.1, abs=0.02)
-
-
-def test_a_callback_may_end_it(monkeypatch):
-    monkeypatch.setattr(audience, "PATIENCE", 1.0)
-    looks = Looks(most=2)
-    model, record = started(callbacks=[looks], validation_data=(X_NEW, Y_NEW))
-    assert len(looks.losses) == 2
-    assert len(record.levels) == 1
-    assert loss(model) == pytest.approx(record.levels[0].left, rel=0.1)
-
-
-def test_an_interrupt_keeps_what_was_learned(monkeypatch):
-    real, judged = Level.error, []
-
-    def error(self):
-        judged.append(self)
-        if len(judged) == 8:
-            raise KeyboardInterrupt
-        return real(self)
-
-    monkeypatch.setattr(Level, "error", error)
-    model = compiled(64, 64, 64)
-    before = loss(model)
-    with pytest.raises(KeyboardInterrupt):
-        started(model)
-    assert loss(model) < 0.7 * before
-
-
-def test_a_loss_of_nan_leaves_the_model_alone():
-    def broken(y_true, y_pred):
-        return ops.sqrt(-ops.mean((y_true - y_pred) ** 2, axis=-1) - 1)
-
-    model = compiled(64, 64, 64, loss=broken)
-    before = model.get_weights()
-    _, record = started(model, callbacks=[Looks()])
-    assert "learned nothing, so the model is unchanged" in record.outcome
-    same(model, before)
-
-
-def test_a_level_that_got_worse_is_taken_back(monkeypatch):
-    """The error that counts is that from before."""
-    monkeypatch.setattr(iteration, "FACTORS", (1.0,))
-    model = compiled(64, 64, 64, optimizer=keras.optimizers.SGD(1e-9))
-    real, calls = Level.error, []
-
-    def error(self):
-        calls.append(self)
-        return real(self) * 1.001 ** len(calls)
-
-    monkeypatch.setattr(Level, "error", error)
-    before = model.get_weights()
-    _, record = started(model)
-    assert "learned nothing" in record.outcome
-    same(model, before)
 
 
 def test_its_time_is_kept():

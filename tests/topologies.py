@@ -57,6 +57,8 @@ SPACES = {
     "torus, cover": (ms.torus(4, 3, 2, prolongation="cover"), 3),
     "shuffled": (ms.shuffled(ms.path(9), seed=1), 2),
     "redraw": (ms.shuffled(ms.grid(4, 3), seed=2, redraw=True), 3),
+    "slower": (ms.slower(ms.path(9), least=3), 5),
+    "slower, odd grid": (ms.slower(ms.grid(3, 5)), 6),
     "shuffled dense": (ms.shuffled(ms.random_orthogonal(7, seed=3), seed=4), 2),
     "shuffled identity": (ms.shuffled(ms.identity(4), seed=5, redraw=True), 2),
     "random orthogonal": (ms.random_orthogonal(9, seed=6), 3),

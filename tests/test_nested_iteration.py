@@ -1,0 +1,106 @@
+"""What goes on around the levels: who watches, who interrupts, what goes wrong."""
+
+import keras
+import pytest
+from keras import ops
+from smooth import X_NEW, Y_NEW, compiled, loss, same, started
+
+from msann_keras.nested import audience, iteration
+from msann_keras.nested.level import Level
+
+
+class Looks(keras.callbacks.Callback):
+    """What a callback sees, until it has seen enough."""
+
+    def __init__(self, most=10**9):
+        self.most, self.losses, self.calls = most, [], []
+
+    def on_train_begin(self, logs=None):
+        self.calls.append("begin")
+
+    def on_epoch_end(self, epoch, logs=None):
+        assert epoch == len(self.losses)
+        self.losses.append((loss(self.model), logs["loss"]))
+        self.model.stop_training = len(self.losses) >= self.most
+
+    def on_train_end(self, logs=None):
+        self.calls.append("end")
+
+
+def test_callbacks_watch_the_model_itself(monkeypatch):
+    monkeypatch.setattr(audience, "PATIENCE", 1.0)
+    looks = Looks()
+    started(validation_data=(X_NEW, Y_NEW), callbacks=[looks])
+    assert looks.calls == ["begin", "end"]
+    assert len(looks.losses) >= 2
+    for fine, coarse in looks.losses[1:]:
+        assert fine == pytest.approx(coarse, rel=0.1, abs=0.02)
+
+
+def test_a_callback_may_end_it(monkeypatch):
+    monkeypatch.setattr(audience, "PATIENCE", 1.0)
+    looks = Looks(most=2)
+    model, record = started(callbacks=[looks], validation_data=(X_NEW, Y_NEW))
+    assert len(looks.losses) == 2
+    assert len(record.levels) == 1
+    assert loss(model) == pytest.approx(record.levels[0].left, rel=0.1)
+
+
+def test_an_interrupt_keeps_what_was_learned(monkeypatch):
+    real, judged = Level.error, []
+
+    def error(self):
+        judged.append(self)
+        if len(judged) == 8:
+            raise KeyboardInterrupt
+        return real(self)
+
+    monkeypatch.setattr(Level, "error", error)
+    model = compiled(64, 64, 64)
+    before = loss(model)
+    with pytest.raises(KeyboardInterrupt):
+        started(model)
+    assert loss(model) < 0.7 * before
+
+
+def test_a_loss_of_nan_leaves_the_model_alone():
+    def broken(y_true, y_pred):
+        return ops.sqrt(-ops.mean((y_true - y_pred) ** 2, axis=-1) - 1)
+
+    model = compiled(64, 64, 64, loss=broken)
+    before = model.get_weights()
+    _, record = started(model, callbacks=[Looks()])
+    assert "learned nothing, so the model is unchanged" in record.outcome
+    same(model, before)
+
+
+def test_a_coarsest_level_that_learns_nothing_is_for_nothing(monkeypatch):
+    monkeypatch.setattr(iteration, "FACTORS", (1.0,))
+    model = compiled(64, 64, 64, optimizer=keras.optimizers.SGD(1e-9))
+    ever_worse(monkeypatch, level=3)
+    before = model.get_weights()
+    _, record = started(model)
+    assert "learned nothing" in record.outcome
+    same(model, before)
+
+
+def ever_worse(monkeypatch, level):
+    """Let a level's error grow each time that it is asked for."""
+    real, calls = Level.error, []
+
+    def error(self):
+        if self.level != level:
+            return real(self)
+        calls.append(self)
+        return real(self) * 2 ** len(calls)
+
+    monkeypatch.setattr(Level, "error", error)
+
+
+def test_a_finer_level_that_got_worse_is_taken_back(monkeypatch):
+    ever_worse(monkeypatch, level=1)
+    model, record = started(validation_data=(X_NEW, Y_NEW))
+    coarse, fine = record.levels
+    assert fine.steps > 0
+    assert fine.left > fine.entered
+    assert loss(model) < 2 * coarse.left + 0.002

@@ -84,7 +84,7 @@ def test_prolonging_changes_no_output(name, level, use_bias):
         _, coarsening, spaces = made(name, use_bias=use_bias)
         coarse, fine = filled(coarsening, level + 1), coarsening.network(level)
         values = [ops.convert_to_numpy(v) for v in coarse.weights]
-        fine.set_weights(finer_weights(values, coarsening, level))
+        fine.set_weights(finer_weights(values, coarsening, level + 1, level))
         x = RNG.normal(size=(5, spaces[0].sizes[0]))
         expected = prolonged_outputs(coarse, x, spaces, level)
         result = ops.convert_to_numpy(fine(averaged(x, spaces[0], level, np)))
@@ -98,7 +98,7 @@ def test_whatever_the_activation_is(activation):
         _, coarsening, spaces = made("odd", activation=activation, last=activation)
         coarse, fine = filled(coarsening, 1), coarsening.network(0)
         values = [ops.convert_to_numpy(v) for v in coarse.weights]
-        fine.set_weights(finer_weights(values, coarsening, 0))
+        fine.set_weights(finer_weights(values, coarsening, 1, 0))
         x = RNG.normal(size=(5, 13))
         expected = prolonged_outputs(coarse, x, spaces, 0)
         np.testing.assert_allclose(
@@ -112,8 +112,8 @@ def test_units_that_were_one_come_apart():
     coarse = filled(coarsening, 1)
     values = [ops.convert_to_numpy(v) for v in coarse.weights]
     for apart in (True, False):
-        after_first, *_ = finer_weights(values, coarsening, 0, apart=apart)
-        kernel = finer_weights(values, coarsening, 0, apart=apart)[2]
+        after_first, *_ = finer_weights(values, coarsening, 1, 0, apart=apart)
+        kernel = finer_weights(values, coarsening, 1, 0, apart=apart)[2]
         twins = kernel.reshape(4, 2, 8)
         assert np.allclose(twins[:, 0], twins[:, 1]) is not apart
         # The first kernel reads data, which are apart as they are.
@@ -125,7 +125,8 @@ def test_units_that_were_one_come_apart():
 def test_the_complement_acts_on_nothing_coarse(name):
     hidden = chain(SPACES[name][1], 2)
     for level in (0, 1):
-        kernel = complement(RNG.normal(size=(hidden.sizes[level], 3)), hidden, level)
+        draw = RNG.normal(size=(hidden.sizes[level], 3))
+        kernel = complement(draw, hidden, level + 1, level)
         P = hidden.steps[level]
         h = P.prolong(RNG.normal(size=hidden.sizes[level + 1]))
         h /= hidden.column_sums(level)
@@ -139,16 +140,27 @@ def test_prolonged_moments_make_the_prolonged_step(name):
     chains = [chain(topology, 1) for topology in SPACES[name][:2]]
     shape = [one.sizes[1] for one in chains]
     m, v = RNG.normal(size=shape), RNG.uniform(0.1, 2, size=shape)
-    fine_m, fine_v = prolonged_moments(m, v, chains, 0)
+    fine_m, fine_v = prolonged_moments(m, v, chains, 1, 0)
     np.testing.assert_allclose(
-        fine_m / np.sqrt(fine_v), lifted(m / np.sqrt(v), chains, 0), rtol=1e-9
+        fine_m / np.sqrt(fine_v), lifted(m / np.sqrt(v), chains, 1, 0), rtol=1e-9
     )
     assert (fine_v > 0).all()
 
 
+def test_two_levels_at_once_are_one_after_the_other():
+    with floatx("float64"):
+        _, coarsening, _ = made("odd hat")
+        values = [RNG.normal(size=v.shape) for v in coarsening.network(2).weights]
+        half = finer_weights(values, coarsening, 2, 1, apart=False)
+        slowly = finer_weights(half, coarsening, 1, 0, apart=False)
+        at_once = finer_weights(values, coarsening, 2, 0, apart=False)
+    for one, other in zip(slowly, at_once, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+
+
 def test_moments_without_a_gradient_make_no_step():
     chains = [chain(ms.path(4), 1)] * 2
-    m, v = prolonged_moments(np.zeros((2, 2)), np.zeros((2, 2)), chains, 0)
+    m, v = prolonged_moments(np.zeros((2, 2)), np.zeros((2, 2)), chains, 1, 0)
     assert np.isfinite(v).all()
     np.testing.assert_array_equal(m, 0)
 
@@ -162,7 +174,7 @@ def handed_over(optimizer):
     coarse.fit(RNG.normal(size=(8, 8)), RNG.normal(size=(8, 8)), verbose=0)
     model.optimizer.build(model.trainable_variables)
     done = hand_over_state(
-        coarse.optimizer, model.optimizer, coarsening.weight_chains, [0]
+        coarse.optimizer, model.optimizer, coarsening.weight_chains, 1, 0
     )
     return done, coarse.optimizer, model.optimizer
 

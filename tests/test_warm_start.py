@@ -52,9 +52,8 @@ def test_every_level_begins_where_the_one_before_ended(example):
 
 def fine_loss(level):
     """The loss of the whole model that does what a level does, on what is held out."""
-    values = values_of(level.layers)
-    for finer in reversed(range(level.level)):
-        values = finer_weights(values, level.coarsening, finer, apart=False)
+    values = values_of(level.layers), level.coarsening, level.level
+    values = finer_weights(*values, 0, apart=False)
     model = level.coarsening.network(0)
     model.set_weights(values)
     model.compile("sgd", "mse")

@@ -34,6 +34,23 @@ def as_aggregation(P: Prolongation) -> Aggregation:
     raise ValueError(f"An aggregation is needed here. Received: P={shown(P)}")
 
 
+def nearest(P: Prolongation) -> np.ndarray:
+    """The coarse node that weighs most for each fine node, as labels `(fine,)`.
+
+    >>> nearest(Kronecker(Aggregation([0, 0]), Matrix(np.eye(3)[:, [2, 0]])))
+    array([1, 0, 0, 1, 0, 0])
+    """
+    instance("P", P, Prolongation, "a `Prolongation`")
+    if isinstance(P, Kronecker):
+        labels = np.zeros(1, dtype=int)
+        for factor in P.factors:
+            labels = np.add.outer(labels * factor.shape[1], nearest(factor)).ravel()
+        return labels
+    if _aggregates(P):
+        return as_aggregation(P).labels
+    return np.abs(P.matrix()).argmax(axis=1)
+
+
 def permuted(P: Prolongation, order) -> Prolongation:
     """P with its rows in another order: row i of the result is row `order[i]` of P.
 

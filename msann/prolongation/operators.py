@@ -307,7 +307,8 @@ def _leading(x, count, axis):
 
 def _floating(x, xp):
     """`x` as floating-point numbers: weights are cast to its type."""
-    x = xp.array(x)
+    if not hasattr(x, "dtype"):  # what has one is not copied
+        x = xp.array(x)
     return x if "float" in str(x.dtype) else xp.multiply(x, 1.0)
 
 

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -208,6 +208,22 @@ class Chain(NamedTuple):
     sizes: tuple[int, ...]
     steps: tuple[Prolongation, ...]
     composites: tuple[Prolongation, ...]
+
+    def between(self, coarse: int, fine: int) -> Prolongation:
+        """The prolongation from one level to a finer one, P^(fine) .. P^(coarse-1).
+
+        Raises:
+            ValueError: No such levels.
+
+        >>> from msann.topology import path
+        >>> chain(path(8), depth=3).between(coarse=3, fine=1)
+        Aggregation(4 x 1)
+        """
+        coarse = integer("coarse", coarse, least=0, most=len(self.steps))
+        fine = integer("fine", fine, least=0, most=coarse)
+        if fine == 0:
+            return self.composites[coarse]
+        return reduce(compose, self.steps[fine:coarse], Identity(self.sizes[fine]))
 
     def column_sums(self, level: int) -> np.ndarray:
         """c = P^T 1, P the prolongation from `level` to level 0.

@@ -160,11 +160,9 @@ class NestedIteration:
     def _show(self, level: Level) -> None:
         """Let the model do what the level's network does."""
         values = values_of(level.layers)
-        for finer in reversed(range(level.level)):
-            values = finer_weights(values, self.coarsening, finer, apart=False)
-        for variable, value in zip(
-            weights_of(self.coarsening.layers), values, strict=True
-        ):
+        values = finer_weights(values, self.coarsening, level.level, 0, apart=False)
+        pairs = zip(weights_of(self.coarsening.layers), values, strict=True)
+        for variable, value in pairs:
             variable.assign(value)
 
 

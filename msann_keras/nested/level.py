@@ -154,17 +154,15 @@ def hand_over(coarser: Level, level: int, layers: list, network: keras.Model) ->
         network: That network, whose optimizer is built.
     """
     coarsening = coarser.coarsening
-    on_the_way = range(coarser.level - 1, level - 1, -1)
-    variables, values = weights_of(layers), values_of(coarser.layers)
-    for finer in on_the_way:
-        values = finer_weights(values, coarsening, finer)
+    variables, levels = weights_of(layers), (coarser.level, level)
+    values = finer_weights(values_of(coarser.layers), coarsening, *levels)
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
     pairs = zip(variables, coarsening.weight_chains, strict=True)
     chains = {id(variable): one for variable, one in pairs}
     in_order = [chains[id(v)] for v in network.trainable_variables]
     optimizers = coarser.network.optimizer, network.optimizer
-    hand_over_state(*optimizers, in_order, on_the_way)
+    hand_over_state(*optimizers, in_order, *levels)
 
 
 def weights_of(layers: list) -> list:

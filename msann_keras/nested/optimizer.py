@@ -56,7 +56,8 @@ def hand_over_state(
     source: keras.optimizers.Optimizer,
     target: keras.optimizers.Optimizer,
     chains: Sequence[Sequence[Chain]],
-    levels: Sequence[int],
+    coarse: int,
+    fine: int,
 ) -> bool:
     """Move what an optimizer knows of the gradients to that of a finer level.
 
@@ -64,7 +65,7 @@ def hand_over_state(
         source: Of the coarser level.
         target: Of the finer one, built for the same weights in the same order.
         chains: What the axes of each of these weights live on.
-        levels: The finer levels on the way, coarsest first.
+        coarse, fine: The two levels.
 
     Returns:
         Whether anything was moved: optimizers that are not of Adam's kind start afresh.
@@ -73,12 +74,10 @@ def hand_over_state(
     if type(source).__name__ not in MOMENTS:
         return False
     pairs = zip(chains, *moments(source), *moments(target), strict=True)
-    for axes, *coarse_and_fine in pairs:
-        coarse, fine = coarse_and_fine[:2], coarse_and_fine[2:]
-        values = map(ops.convert_to_numpy, coarse)
-        for level in levels:
-            values = prolonged_moments(*values, axes, level)
-        for variable, value in zip(fine, values, strict=True):
+    for axes, *slots in pairs:
+        own = map(ops.convert_to_numpy, slots[:2])
+        moved = prolonged_moments(*own, axes, coarse, fine)
+        for variable, value in zip(slots[2:], moved, strict=True):
             variable.assign(value)
     if not is_schedule(target):  # which would begin in its midst
         target.iterations.assign(source.iterations)

@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import os
+import resource
 import shlex
 import sys
 import time
@@ -22,6 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import msann_keras as ms
 from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import SHARES
 from experiments.provenance import provenance
@@ -122,8 +124,6 @@ def validation_error(task, data, model):
 
 def multilevel_initializers(task):
     """The multilevel start of every kernel that is wide enough at both ends."""
-    import msann_keras as ms
-
     sizes, topology = task.network.sizes, task.topology()
     spaces = [None] * len(sizes)
     for end in (0, -1):
@@ -144,8 +144,6 @@ def train(task, options):
     data = task.data(options.seed)
     keras.utils.set_random_seed(options.seed)
     start = multilevel_initializers(task) if options.method == "start" else None
-    if options.method == "warm":
-        import msann_keras as ms
     model = task.network(start)
     loss = {
         "mse": "mse",
@@ -161,7 +159,7 @@ def train(task, options):
         jit_compile=bool(options.jit),
         steps_per_execution=options.steps_per_execution,
     )
-    more = {}
+    more = {"megabytes": {"before": peak()}}
     if options.method == "warm":
         record = ms.warm_start(
             model,
@@ -173,7 +171,8 @@ def train(task, options):
             callbacks=[clock],
             verbose=0,
         )
-        more = {"warm_start": {"seconds": clock.seconds, "record": str(record)}}
+        more["megabytes"]["after the start"] = peak()
+        more |= {"warm_start": {"seconds": clock.seconds, "record": str(record)}}
     if clock.seconds < options.limit and clock.trace[-1][1] is not None:
         model.fit(
             data.x,
@@ -183,7 +182,13 @@ def train(task, options):
             callbacks=[clock],
             verbose=0,
         )
+    more["megabytes"]["after"] = peak()
     return {"trace": clock.trace, **more}
+
+
+def peak():
+    """The most memory that the process has had so far, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def write_whole(path, record):
@@ -217,9 +222,7 @@ def main():
     if (reason := task.missing()) is not None:
         sys.exit(f"{task.name}: skipped, {reason}")
     if options.cache:
-        # TensorFlow reads it when it compiles for the first time, not when imported.
-        flag = f"--tf_xla_persistent_cache_directory={options.cache.resolve()}"
-        os.environ["TF_XLA_FLAGS"] = f"{os.environ.get('TF_XLA_FLAGS', '')} {flag}"
+        ms.enable_compile_cache(options.cache)
     names = ("rate", "decay", "steps_per_execution", "jit", "limit")
     record = {
         "task": task.name,

@@ -41,6 +41,8 @@ class NestedIteration:
 
     Attributes:
         records: Of the levels that were trained.
+        level: That trains, or has trained last.
+        boost: What its rate is multiplied by, the best of `FACTORS`.
     """
 
     def __init__(
@@ -58,47 +60,51 @@ class NestedIteration:
         self.samples, self.batch_size, self.seconds = samples, batch_size, seconds
         self.audience, self.display = audience, display
         self.records: list[LevelRecord] = []
+        self.level: Level | None = None
+        self.boost: float | None = None
 
     def run(self) -> bool:
         """Train the levels, coarsest first, and give the model what they have learned.
 
         Returns:
-            Whether it did, or the coarsest level learned nothing, or a level's loss
-            became NaN.
+            Whether it did. Otherwise the coarsest level learned nothing, or a level's
+            loss became NaN, and the model is unchanged.
 
         Raises:
             KeyboardInterrupt: Of the user; the model has what was learned so far.
         """
-        with ThreadPoolExecutor(1) as pool:
-            level = self._from_coarsest(pool)
-        if level is None:
-            return False
-        self.model.optimizer.build(self.model.trainable_variables)
-        hand_over(level, 0, self.coarsening.layers, self.model)
-        return True
+        before = values_of(self.coarsening.layers) if self.audience.any else []
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                went_well = self._from_coarsest(pool)
+        except KeyboardInterrupt:
+            if self.boost is not None:  # something has been learned
+                self._show()
+            raise
+        if went_well:
+            self.model.optimizer.build(self.model.trainable_variables)
+            hand_over(self.level, 0, self.coarsening.layers, self.model)
+        else:
+            self._assign(before)  # callbacks were shown other states
+        return went_well
 
-    def _from_coarsest(self, pool: ThreadPoolExecutor) -> Level | None:
-        """The finest level that has trained; `None` if it went wrong."""
+    def _from_coarsest(self, pool: ThreadPoolExecutor) -> bool:
+        """Train level after level; whether each was worth it."""
         first, *others = self.plan.visited
-        level = self._made(first)
-        level.draw()
-        untrained = level.error()
-        boost = level.best_rate(FACTORS)
+        self.level = self._made(first)
+        self.level.draw()
+        untrained = self.level.error()
+        self.boost = self.level.best_rate(FACTORS)
         for number in (*others, 0):
             # The next level is made and compiled while this one trains.
             coming = pool.submit(self._made, number) if number else None
-            try:
-                error = self._train(level, coming)
-            except KeyboardInterrupt:
-                self._show(level)
-                raise
-            if not error < untrained:  # nor NaN
-                return None
+            if not self._train(coming) < untrained:  # nor NaN
+                return False
             if coming is None or self.audience.has_enough:
-                return level
+                return True
             finer = coming.result()
-            finer.take_over(level, boost)
-            level = finer
+            finer.take_over(self.level, self.boost)
+            self.level = finer
 
     def _made(self, number: int) -> Level:
         level = Level(
@@ -112,15 +118,16 @@ class NestedIteration:
         level.make_ready()
         return level
 
-    def _train(self, level: Level, coming: Future | None) -> float:
-        """Train a level until it is left; its error on what is held out then."""
+    def _train(self, coming: Future | None) -> float:
+        """Train the level until it is left; its error on what is held out then."""
+        level = self.level
         left = self.seconds - sum(one.seconds for one in self.records)
         began = time.perf_counter()
         self.display.begin(level.level)
 
         def tell(steps, loss):
             self.display.update(steps, loss)
-            self.audience.look(lambda: self._show(level), loss)
+            self.audience.look(self._show, loss)
             return self.audience.has_enough
 
         leaving = Leaving(
@@ -133,7 +140,7 @@ class NestedIteration:
         before = level.state()
         level.fit(callbacks=[leaving])
         if not self.audience.has_enough:
-            self.audience.look(lambda: self._show(level), leaving.errors[-1][1], True)
+            self.audience.look(self._show, leaving.errors[-1][1], now=True)
         (_, entered), (_, at_last) = leaving.errors[0], leaving.errors[-1]
         self.display.end(leaving.steps, at_last)
         self.records.append(
@@ -147,7 +154,8 @@ class NestedIteration:
         )
         if entered < at_last:
             level.restore(before)
-        return entered if entered < at_last else at_last
+            return entered
+        return at_last
 
     def _floor(self, level: Level) -> float:
         """The loss near which the level has nothing more to learn; 0 if unknown."""
@@ -157,12 +165,14 @@ class NestedIteration:
         lost = self.plan.levels[level.level].targets_lost
         return NEAR * lost * float(np.var(targets[0]))
 
-    def _show(self, level: Level) -> None:
+    def _show(self) -> None:
         """Let the model do what the level's network does."""
-        values = values_of(level.layers)
-        values = finer_weights(values, self.coarsening, level.level, 0, apart=False)
-        pairs = zip(weights_of(self.coarsening.layers), values, strict=True)
-        for variable, value in pairs:
+        own, levels = values_of(self.level.layers), (self.level.level, 0)
+        self._assign(finer_weights(own, self.coarsening, *levels, apart=False))
+
+    def _assign(self, values: list) -> None:
+        variables = weights_of(self.coarsening.layers)
+        for variable, value in zip(variables, values, strict=False):
             variable.assign(value)
 
 

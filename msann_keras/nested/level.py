@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -28,7 +28,8 @@ TRIAL, ENDLESS = 64, 10**9
 class Level:
     """Level l of a plain model: its coarse network, compiled, and its data.
 
-    Nothing is jitted: XLA takes longer to compile a coarse step than it saves.
+    Nothing is jitted: on a CPU, XLA takes longer to compile a coarse step than it saves
+    in the steps that a level makes (`python -m benchmarks.practice.levels`).
 
     Args:
         model: The compiled model of level 0.
@@ -42,6 +43,8 @@ class Level:
         network: M_l.
         layers: Its dense layers, in order.
     """
+
+    JIT: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -64,7 +67,7 @@ class Level:
             loss_weights=model.get_compile_config().get("loss_weights"),
             steps_per_execution=max(1, min(STEPS_PER_CALL, steps)),
             run_eagerly=model.run_eagerly,
-            jit_compile=False,
+            jit_compile=self.JIT,
         )
         self.network.optimizer.build(self.network.trainable_variables)
         held_out = at_level(samples.held_out, coarsening, level)

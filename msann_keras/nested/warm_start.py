@@ -14,7 +14,6 @@ from msann_keras.inputs import refuse_nan
 from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import MOST_HELD, Samples, held_back, that_fit
 from msann_keras.nested.iteration import NestedIteration
-from msann_keras.nested.level import values_of, weights_of
 from msann_keras.nested.record import Display, Record
 from msann_keras.plan import MEMORY, planned
 from msann_keras.samples import parts_of, rows_of, some_of
@@ -64,7 +63,7 @@ def warm_start(
         sample_weight: Array `(samples,)`, or `None`.
         validation_data: `(x, y)` or `(x, y, sample_weight)` to judge the levels by. By
             default a tenth of the samples, at most 1,024, is held back for that.
-        seconds: Time for training all levels together; by default what two passes of
+        seconds: Time for training all levels together; by default what four passes of
             the model over the data take.
         callbacks: They are called as by `fit`, with the model's weights as they would
             be now; an epoch ends each time that the call has lasted a quarter longer,
@@ -121,19 +120,14 @@ def warm_start(
     display.say(plan.reason)
     if not plan.depth:
         return Record(plan, (), time.perf_counter() - began, "The model is unchanged.")
-
     budget = plan.seconds - plan.compiling if seconds is None else seconds
     audience = Audience(callbacks, model, began)
     nested = NestedIteration(
         model, plan, coarsening, samples, batch_size, budget, audience, display
     )
-    before = values_of(coarsening.layers) if callbacks else []
     audience.begin()
-    went_well = nested.run()
     outcome = "The model has what its coarse networks learned."
-    if not went_well:
-        for variable, value in zip(weights_of(coarsening.layers), before, strict=False):
-            variable.assign(value)  # which callbacks were shown in other states
+    if not nested.run():
         last = nested.records[-1].level
         outcome = f"Level {last} learned nothing, so the model is unchanged."
     audience.end()

@@ -233,7 +233,7 @@ class MultilevelModel(keras.Model):
             self(inputs)
         self._check_built()
         try:
-            if callback is not None and callback.coarsen_data:
+            if callback is not None and callback.reads_data:
                 self.make_train_function()
                 self.session, options = callback.begin(self, options)
             return super().fit(**options)

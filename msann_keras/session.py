@@ -43,6 +43,7 @@ class Session:
         progress: Batches and examples since the schedule began, at the last call.
         level: That the last batch trained; `None` before the first.
         seconds: Spent in averaging data and in training steps so far.
+        spent: C(t) of a warm start before the schedule began.
         logs: Of the last call.
     """
 
@@ -56,7 +57,7 @@ class Session:
         seconds: float = 0.0,
     ):
         self.model, self.schedule, self.engine = model, schedule, engine
-        self.resume, self.seconds = resume, seconds
+        self.resume, self.seconds, self.spent = resume, seconds, 0.0
         unwrapped(model.optimizer).use_rates(rates)
         self.progress: Progress | None = None
         self.level: int | None = None
@@ -112,7 +113,7 @@ class Session:
     @property
     def cost(self) -> float:
         """C(t), section 4.1, since the schedule began."""
-        return self.progress.cost(self._shares)
+        return self.spent + self.progress.cost(self._shares)
 
     def walked(self) -> dict[str, float]:
         """Level, C(t) and seconds, for the logs."""

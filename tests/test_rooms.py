@@ -24,7 +24,7 @@ ROOMS = [
     *("msann_keras.nested.level", "msann_keras.nested.leaving"),
     *("msann_keras.nested.audience", "msann_keras.nested.record"),
     *("msann_keras.nested.iteration", "msann_keras.nested.warm_start"),
-    "msann_keras.nested",
+    *("msann_keras.nested.multilevel", "msann_keras.nested"),
     *("msann_keras.optimizers", "msann_keras.session"),
     *("msann_keras.engines", "msann_keras.engines.fine_gradient"),
     *("msann_keras.engines.coarsened", "msann_keras.engines.coarsened.averages"),

@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from msann import checks
-from msann.schedules import EVERY_LEVEL, Schedule, Steps, gamma_cycle
+from msann.schedules import EVERY_LEVEL, Schedule, Steps, gamma_cycle, plain
 from msann_keras.engines.coarsened.engine import prepared
+from msann_keras.nested.multilevel import begin_warmly, cost_of
 from msann_keras.optimizers.multilevel import unwrapped
 from msann_keras.session import Session
 
@@ -30,11 +31,16 @@ class CycleSchedule(keras.callbacks.Callback):
 
     Args:
         gamma: How often each visit recurses to the next level: 1 makes V-cycles, 2
-            W-cycles.
+            W-cycles. "auto" begins with a warm start (below) and then trains level 0.
         smoothing_steps: k, batches a visit; one number, or one for each level.
         variant: "paper" or "script", see `msann.schedules.gamma_cycle`.
         schedule: Any other `Schedule`, in place of the three above.
-        resume: Go on with the schedule where the model's last one stopped.
+        warm_start: Begin by nested iteration, as `msann_keras.warm_start` does: the
+            coarsest network trains first, on averaged data, and each level hands on
+            what it has learned; how deep to begin is read off the data. What the model
+            has learned before is not used. Its time and its cost are in the logs.
+        resume: Go on with the schedule where the model's last one stopped; a warm
+            start is not made again then.
         coarsen_data: Train a coarse level on averaged data through the coarse network
             alone, so that time follows C(t), instead of with the fine gradient. A
             whole cycle is then one "batch" of `fit`, `steps_per_execution` of them one
@@ -69,11 +75,12 @@ class CycleSchedule(keras.callbacks.Callback):
 
     def __init__(
         self,
-        gamma: int | None = None,
+        gamma: int | str | None = None,
         smoothing_steps: Steps | None = None,
         variant: str | None = None,
         *,
         schedule: Schedule | None = None,
+        warm_start: bool | None = None,
         resume: bool = False,
         coarsen_data: bool = False,
         rate_factors: Sequence[float] | None = None,
@@ -81,6 +88,17 @@ class CycleSchedule(keras.callbacks.Callback):
         memory: int | None = None,
     ):
         super().__init__()
+        is_auto = isinstance(gamma, str) and gamma == "auto"
+        if is_auto and not (smoothing_steps is variant is schedule is None):
+            raise ValueError(
+                'gamma="auto" chooses for itself. Received: another schedule, '
+                "`smoothing_steps` or `variant` beside it"
+            )
+        if is_auto:
+            gamma, schedule = None, plain()
+        self.warm_start = is_auto
+        if warm_start is not None:
+            self.warm_start = checks.flag("warm_start", warm_start)
         cycle = {
             "gamma": gamma,
             "smoothing_steps": smoothing_steps,
@@ -138,6 +156,7 @@ class CycleSchedule(keras.callbacks.Callback):
                 what cannot be trained on coarsened data.
         """
         schedule = self.schedule_for(model.depth)
+        warm = self._begun_warmly(model, options) if self.warm_start else None
         factors = self.rate_factors
         if factors is None and self.coarsen_data:
             factors = model.hierarchy.glorot_ratios
@@ -148,7 +167,22 @@ class CycleSchedule(keras.callbacks.Callback):
             program = model.program(self.consistency)
             engine, options = prepared(program, schedule, options, self.memory)
             seconds = engine.seconds
-        return Session(model, schedule, engine, factors, self.resume, seconds), options
+        session = Session(model, schedule, engine, factors, self.resume, seconds)
+        if warm is not None:
+            session.seconds += warm.seconds
+            session.spent = cost_of(warm, options.get("batch_size") or 32)
+        return session, options
+
+    def _begun_warmly(self, model, options):
+        """What a warm start did; `None` where training goes on."""
+        if self.resume and unwrapped(model.optimizer).progress.position:
+            return None
+        return begin_warmly(model, options)
+
+    @property
+    def reads_data(self) -> bool:
+        """Whether the data are wanted before Keras's own `fit` reads them."""
+        return self.coarsen_data or self.warm_start
 
     def schedule_for(self, depth: int) -> Schedule:
         """The schedule for a model of so many levels.

@@ -1,0 +1,105 @@
+"""A warm start for a multilevel model, by way of the plain one that it stands for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from msann_keras.layers import at_level
+from msann_keras.nested.level import values_of
+from msann_keras.nested.optimizer import (
+    MOMENTS,
+    copy_of,
+    is_schedule,
+    moments,
+    unwrapped,
+)
+from msann_keras.nested.record import Record
+from msann_keras.nested.warm_start import warm_start
+from msann_keras.samples import split
+from msann_keras.spaces import walk
+
+
+def begin_warmly(model: keras.Model, options: dict[str, Any]) -> Record:
+    """Start a compiled `MultilevelModel` from its coarsest network, before a `fit`.
+
+    Its plain twin (`merge`) is started; then the weights come into level 0, whose
+    optimizer goes on with the moments. Inputs and outputs have the model's topologies.
+
+    Args:
+        model: A compiled, built, functional `MultilevelModel`.
+        options: Arguments of `fit` by name.
+
+    Returns:
+        What the start did.
+
+    Raises:
+        ValueError: As `warm_start`, or `class_weight`, which it does not know.
+    """
+    x, y, weights = (options.get(name) for name in ("x", "y", "sample_weight"))
+    if options.get("class_weight") is not None:
+        raise ValueError(
+            "`class_weight` has no effect on a warm start; give `sample_weight`."
+        )
+    if fraction := options.get("validation_split"):
+        (x, y, weights), _ = split(x, y, weights, fraction)
+    own = unwrapped(model.optimizer).levels[0]
+    plain = model.merge()
+    plain.compile(
+        copy_of(own),
+        model.loss,
+        loss_weights=model.loss_weights,
+        run_eagerly=model.run_eagerly,
+    )
+    record = warm_start(
+        plain,
+        x,
+        y,
+        topology=_topologies(model),
+        batch_size=options.get("batch_size") or 32,
+        sample_weight=weights,
+        validation_data=options.get("validation_data"),
+        verbose=0,
+    )
+    if record.levels:
+        _take(model, plain)
+    return record
+
+
+def cost_of(record: Record, batch_size: int) -> float:
+    """C(t) of a warm start, section 4.1: examples, one at level l as |M_l|/|M_0|."""
+    levels = record.plan.levels
+    shares = [one.parameters / levels[0].parameters for one in levels]
+    return sum(one.steps * shares[one.level] for one in record.levels) * batch_size
+
+
+def _topologies(model) -> dict:
+    """Of inputs and outputs, by the name of the space."""
+    seen, result = walk(model), {}
+    for step in seen.dense:
+        result[step.sources[0]] = step.layer.input_topology
+        result[step.target] = step.layer.output_topology
+    ends = {*seen.inputs, *seen.outputs}
+    return {name: one for name, one in result.items() if name in ends}
+
+
+def _take(model, plain) -> None:
+    """Give level 0 the plain model's weights, and its optimizer what that one knows."""
+    twins = {}
+    for layer in model.multilevel_layers:
+        layer.gather()  # which leaves nothing on the coarse levels
+        twin = plain.get_layer(layer.name)
+        layer.set_theta(*values_of([twin]))
+        twins |= dict(zip(map(id, layer.level_weights(0)), twin.weights, strict=True))
+    optimizer = unwrapped(model.optimizer)
+    own, other = optimizer.levels[0], unwrapped(plain.optimizer)
+    if type(own).__name__ not in MOMENTS:
+        return
+    places = {id(v): place for place, v in enumerate(plain.trainable_variables)}
+    for slots, theirs in zip(moments(own), moments(other), strict=True):
+        level_0 = at_level(optimizer.built_for, 0)
+        for variable, slot in zip(level_0, slots, strict=True):
+            slot.assign(theirs[places[id(twins[id(variable)])]])
+    if not is_schedule(own):
+        own.iterations.assign(other.iterations)

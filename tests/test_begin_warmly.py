@@ -1,0 +1,125 @@
+"""Cycles that begin by nested iteration."""
+
+import keras
+import numpy as np
+import pytest
+from smooth import X_NEW, Y_NEW, X, Y, loss, network
+from smooth import same as same_weights
+
+import msann_keras as ms
+from msann.schedules import plain
+from msann_keras.nested import multilevel as warm
+from msann_keras.nested.optimizer import moments
+from msann_keras.optimizers.multilevel import unwrapped
+from msann_keras.plan import Plan
+
+BATCH = {"batch_size": 16, "epochs": 1, "verbose": 0}
+
+
+@pytest.fixture(autouse=True)
+def worth_it(monkeypatch):
+    """Small networks are not worth it; here they begin at level 3 all the same."""
+    real = warm.warm_start
+    monkeypatch.setattr(
+        warm, "warm_start", lambda *a, **k: real(*a, **k, depth=3, seconds=0.6)
+    )
+
+
+def made(optimizer="adam", **options):
+    keras.utils.set_random_seed(2)
+    model = ms.multilevel(network(64, 64, 64), depth=2, topology="path")
+    model.compile(optimizer, "mse", **options)
+    return model
+
+
+def fitted(callback, model=None, **options):
+    model = model or made()
+    history = model.fit(X, Y, callbacks=[callback], **BATCH | options).history
+    return model, history
+
+
+def test_auto_begins_where_the_coarse_networks_have_come_to():
+    cold, _ = fitted(ms.CycleSchedule(schedule=plain()))
+    model, history = fitted(ms.CycleSchedule("auto"))
+    assert loss(model) < 0.3 * loss(cold)
+    assert history["level"] == [0]
+
+
+def test_its_time_and_cost_are_counted():
+    _, cold = fitted(ms.CycleSchedule(schedule=plain()))
+    _, history = fitted(ms.CycleSchedule("auto"))
+    assert history["cost"][0] > cold["cost"][0] + 16
+    assert history["seconds"][0] > cold["seconds"][0] + 0.3
+
+
+@pytest.mark.parametrize("coarsen_data", [False, True])
+def test_any_cycle_may_begin_so(coarsen_data):
+    options = {"gamma": 1, "smoothing_steps": 2, "coarsen_data": coarsen_data}
+    cold, _ = fitted(ms.CycleSchedule(**options))
+    model, _ = fitted(ms.CycleSchedule(**options, warm_start=True))
+    assert loss(model) < 0.5 * loss(cold)
+
+
+def test_level_0_has_all_and_its_optimizer_knows_the_gradients():
+    model = made()
+    model.make_train_function()
+    record = warm.begin_warmly(model, {"x": X, "y": Y, "batch_size": 16})
+    assert [one.level for one in record.levels] == [3, 1]
+    for layer in model.multilevel_layers:
+        for level in (1, 2):
+            assert not any(np.any(w.numpy()) for w in layer.level_weights(level))
+    m, v = moments(unwrapped(model.optimizer).levels[0])
+    assert all(np.abs(slot.numpy()).max() > 0 for slot in (*m, *v))
+    before = loss(model, X_NEW, Y_NEW)
+    assert before == pytest.approx(loss_of(model.merge()))
+    model.fit(X, Y, **BATCH)
+    assert loss(model) < 1.05 * before
+
+
+def loss_of(model):
+    model.compile("sgd", "mse")
+    return loss(model)
+
+
+def test_what_goes_on_does_not_begin_again():
+    callback = ms.CycleSchedule("auto", resume=True)
+    model, _ = fitted(callback)
+    before = model.get_weights()
+    fitted(callback, model, epochs=0)
+    same_weights(model, before)
+
+
+def test_class_weight_is_refused():
+    with pytest.raises(ValueError, match="`class_weight` has no effect on a warm"):
+        fitted(ms.CycleSchedule("auto"), class_weight={0: 1.0})
+
+
+def test_auto_stands_alone():
+    for other in ({"smoothing_steps": 2}, {"variant": "paper"}, {"schedule": plain()}):
+        with pytest.raises(ValueError, match='gamma="auto" chooses for itself'):
+            ms.CycleSchedule("auto", **other)
+
+
+def test_validation_samples_are_not_trained_on(monkeypatch):
+    seen = []
+    real = warm.warm_start
+
+    def watched(model, x, y, **options):
+        seen.append(len(x))
+        return real(model, x, y, **options)
+
+    monkeypatch.setattr(warm, "warm_start", watched)
+    fitted(ms.CycleSchedule("auto"), validation_split=0.5)
+    assert seen == [200]
+
+
+def test_cost_counts_examples_by_their_level():
+    model = made()
+    model.make_train_function()
+    record = warm.begin_warmly(model, {"x": X, "y": Y, "batch_size": 16})
+    assert isinstance(record.plan, Plan)
+    share = {one.level: one.parameters for one in record.plan.levels}
+    expected = sum(
+        16 * one.steps * share[one.level] / share[0] for one in record.levels
+    )
+    assert warm.cost_of(record, 16) == pytest.approx(expected)

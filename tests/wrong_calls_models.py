@@ -208,7 +208,8 @@ def _callbacks():
     schedules += [(ms.Visit(0, 1),), {"cycle": ((0, 1),)}, ms.Schedule]
     make = ms.CycleSchedule
     wrong = {"gamma": integers(1, none=False), "variant": names(none=False)}
-    flagged = {"resume": flags(), "coarsen_data": flags(), "warm_start": flags(False)}
+    flagged = {"resume": flags(), "coarsen_data": flags()}
+    flagged["warm_start"] = [x for x in flags() if x is not None]
     cycle = Calls(make, {}, **wrong, **flagged, smoothing_steps=steps)
     yield "CycleSchedule", cycle
     factors = [x for x in NO_FACTORS if not (isinstance(x, tuple) and x in LENGTHS)]

@@ -14,6 +14,7 @@ it stand
     warm start, as written  ms.warm_start, then fit, at 1e-3 and as Keras has it
     warm start, 1e-3        the same with cosine decay and 32 steps a call
     warm start, tuned       the same at the best of eight rates, on the tuning seed
+    CycleSchedule, auto     a multilevel model, otherwise as the warm start at 1e-3
 
 Each run is a process of its own, and one whose file is there is not made again.
 """
@@ -28,6 +29,7 @@ from benchmarks.practice.report import load, picture, table
 from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import (
     AS_WRITTEN,
+    AUTO,
     QUICK_RATES,
     RATES,
     SHARES,
@@ -120,7 +122,7 @@ class Runner:
         plain = [run.setting for run in best_plain(runs).values() if run]
         warm = [run.setting for run in best_warm(runs).values() if run]
         start = [setting._replace(method="start") for setting in plain]
-        fixed = [AS_WRITTEN, WARM_AS_WRITTEN, WARM_DEFAULT]
+        fixed = [AS_WRITTEN, WARM_AS_WRITTEN, WARM_DEFAULT, AUTO]
         for seed in seeds:
             # In one row for each seed, so that all have what else the machine does.
             for setting in dict.fromkeys([*plain, *start, *fixed, *warm]):

@@ -28,6 +28,7 @@ STYLES = {
     "warm start, as written": ((0, (4, 1, 1, 1, 1, 1)), "tab:purple"),
     "warm start, 1e-3": ("-.", "tab:orange"),
     "warm start, tuned": ("--", "tab:blue"),
+    "CycleSchedule, auto": ((0, (6, 2)), "tab:red"),
 }
 
 

@@ -28,7 +28,10 @@ from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import SHARES
 from experiments.provenance import provenance
 
-METHODS = ("fit", "start", "warm")
+METHODS = ("fit", "start", "warm", "auto")
+#: Of the multilevel model that `CycleSchedule("auto")` starts; how deep it begins is
+#: read off the data.
+AUTO_DEPTH = 1
 #: Levels of the multilevel start, and so the narrowest layer that has it.
 DEPTH = 4
 #: Most samples that an evaluation uses.
@@ -62,11 +65,11 @@ class Clock(keras.callbacks.Callback):
         self.error, self.limit, self.rate, self.now = error, limit, rate, now
         self.trace = []
 
-    def begin(self):
-        """Evaluate the model as it is, and start."""
+    def begin(self, ahead=0.0):
+        """Evaluate the model as it is, and start, so many seconds having passed."""
         self._away, self._due, self._began = 0.0, self.FIRST, 0.0
         self._evaluate(0.0)
-        self._away, self._began = 0.0, self.now()
+        self._away, self._began = 0.0, self.now() - ahead
 
     @property
     def seconds(self):
@@ -144,7 +147,11 @@ def train(task, options):
     data = task.data(options.seed)
     keras.utils.set_random_seed(options.seed)
     start = multilevel_initializers(task) if options.method == "start" else None
-    model = task.network(start)
+    model, ahead = task.network(start), 0.0
+    if options.method == "auto":
+        began = time.perf_counter()
+        model = ms.multilevel(model, AUTO_DEPTH, task.topology())
+        ahead = time.perf_counter() - began
     loss = {
         "mse": "mse",
         "cross-entropy": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -152,7 +159,7 @@ def train(task, options):
     rate = options.rate if options.decay == "cosine" else None
     clock = Clock(validation_error(task, data, model), options.limit, rate)
     clock.set_model(model)
-    clock.begin()
+    clock.begin(ahead)
     model.compile(
         keras.optimizers.Adam(options.rate),
         loss,
@@ -173,13 +180,16 @@ def train(task, options):
         )
         more["megabytes"]["after the start"] = peak()
         more |= {"warm_start": {"seconds": clock.seconds, "record": str(record)}}
+    callbacks = [clock]
+    if options.method == "auto":
+        callbacks = [ms.CycleSchedule("auto"), clock]
     if clock.seconds < options.limit and clock.trace[-1][1] is not None:
         model.fit(
             data.x,
             data.y,
             batch_size=task.batch_size,
             epochs=10**6,
-            callbacks=[clock],
+            callbacks=callbacks,
             verbose=0,
         )
     more["megabytes"]["after"] = peak()

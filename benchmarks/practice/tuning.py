@@ -42,6 +42,8 @@ AS_WRITTEN = Setting("fit", 1e-3)
 #: The call as a user writes it, and with what makes plain training quick.
 WARM_AS_WRITTEN = Setting("warm", 1e-3)
 WARM_DEFAULT = Setting("warm", 1e-3, "cosine", 32)
+#: The multilevel model by `CycleSchedule("auto")`.
+AUTO = Setting("auto", 1e-3, "cosine", 32)
 
 
 def first_trials(rates):
@@ -155,4 +157,5 @@ def settings_of(runs):
         "warm start, as written": dict.fromkeys(SHARES, WARM_AS_WRITTEN),
         "warm start, 1e-3": dict.fromkeys(SHARES, WARM_DEFAULT),
         "warm start, tuned": warm,
+        "CycleSchedule, auto": dict.fromkeys(SHARES, AUTO),
     }

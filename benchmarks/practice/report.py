@@ -20,6 +20,8 @@ from benchmarks.practice.tuning import (
 
 #: What everything is compared with.
 PLAIN = "fit, tuned"
+#: Seconds that are written below the picture, as far as they are reached.
+TICKS = (1, 2, 5, 10, 20, 40, 60)
 #: How each method is drawn: its line, grey in print too, and its colour.
 STYLES = {
     "fit, tuned": ("-", "black"),
@@ -167,6 +169,7 @@ def picture(groups, path):
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import NullFormatter, NullLocator
 
     columns = min(4, len(groups))
     lines = math.ceil(len(groups) / columns)
@@ -191,6 +194,10 @@ def picture(groups, path):
                 )[0]
         axis.set(xscale="log", yscale="log", title=f"{task}, {limit:g} s")
         axis.set(xlabel="seconds, everything counted", ylabel="validation error")
+        axis.set_xticks([t for t in TICKS if 0.9 <= t <= limit])
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_minor_formatter(NullFormatter())
     for axis in axes.flat[len(groups) :]:
         axis.axis("off")
     figure.legend(

@@ -38,23 +38,34 @@ class Fields(NamedTuple):
 
 
 def fields_of(seen: Walk, parts: Parts) -> Fields:
-    """Some samples of the inputs and targets, one row for each vector on a space."""
+    """Some samples of the inputs and targets, one row for each vector on a space.
+
+    Raises:
+        ValueError: They are not finite.
+    """
     samples = len(parts[0][0])
     rows = slice(0, SAMPLE * max(1, samples // SAMPLE), max(1, samples // SAMPLE))
     inputs, targets, _ = rows_of(parts, rows)
     inputs = stemmed(seen, inputs)
 
-    def flat(array, name):
-        return np.asarray(array, "float32").reshape(-1, seen.sizes[name])
+    def flat(array, name, argument):
+        result = np.asarray(array, "float32").reshape(-1, seen.sizes[name])
+        if not np.isfinite(result).all():
+            raise ValueError(
+                f"`{argument}` must hold finite numbers. Received: an array of shape "
+                f"{array.shape}, {np.count_nonzero(~np.isfinite(result))} entries of "
+                "whose first samples are infinite or too large"
+            )
+        return result
 
     graph = seen.graph
     spatial = {
-        name: flat(y, name)
+        name: flat(y, name, "y")
         for name, y, tensor in zip(seen.outputs, targets, graph.outputs, strict=True)
         if y.shape[1:] == tuple(tensor.shape[1:]) and seen.sizes[name] > 1
     }
     return Fields(
-        {name: flat(x, name) for name, x in zip(seen.inputs, inputs, strict=True)},
+        {name: flat(x, name, "x") for name, x in zip(seen.inputs, inputs, strict=True)},
         spatial,
     )
 

@@ -178,6 +178,20 @@ def test_regularisers_and_loss_weights_are_used():
     assert record.levels[-1].left < 0.01 * kernels + 0.5 * np.var(Y_NEW)
 
 
+def test_constraints_hold_afterwards():
+    model = network(64, 64, 64)
+    model = keras.models.clone_model(
+        model,
+        clone_function=lambda layer: type(layer).from_config(
+            layer.get_config() | {"kernel_constraint": "NonNeg"}
+        ),
+    )
+    model.compile("adam", "mse")
+    started(model)
+    for layer in model.layers:
+        assert ops.convert_to_numpy(layer.kernel).min() >= 0
+
+
 def test_labels():
     labels = (X[:, 0] > 0).astype("int32")
     model = network(64, 64, 2, last=None)
@@ -243,6 +257,7 @@ REFUSALS = {
     "frozen": ({"model": frozen()}, "does not train"),
     "few samples": ({"batch_size": 401}, "`batch_size` must be at most the 400 samp"),
     "no samples": ({"x": X[:0], "y": Y[:0]}, "same number of samples, at least one"),
+    "infinite": ({"x": np.where(X > 1, np.inf, X)}, "`x` must hold finite numbers"),
     "NaN": ({"y": np.full_like(Y, np.nan)}, "`y` must not contain NaN"),
     "widths": ({"x": X[:, :60]}, "`x` must have samples of shape \\(64,\\)"),
     "topology": ({"topology": ms.path(60)}, "`topology` must have as many nodes as"),

@@ -160,7 +160,8 @@ def hand_over(coarser: Level, level: int, layers: list, network: keras.Model) ->
     variables, levels = weights_of(layers), (coarser.level, level)
     values = finer_weights(values_of(coarser.layers), coarsening, *levels)
     for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+        holds = variable.constraint  # which interpolation may not keep
+        variable.assign(value if holds is None else holds(value))
     pairs = zip(variables, coarsening.weight_chains, strict=True)
     chains = {id(variable): one for variable, one in pairs}
     in_order = [chains[id(v)] for v in network.trainable_variables]

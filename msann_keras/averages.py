@@ -75,27 +75,26 @@ def averaged(data: Any, chain: Chain, level: int, xp: Any = ops) -> Any:
     return scaled(restricted, 1 / chain.column_sums(level), xp)
 
 
-def every_average(data: Any, chain: Chain, xp: Any = ops) -> list:
+def every_average(data: Any, chain: Chain) -> list:
     """Averages at the levels 1 .. L, each made from the one before.
 
     Where sizes halve, all of them together take twice what the first one takes.
 
     Args:
-        data: Array or tensor `(..., n)` of floating-point numbers, n as the chain has.
+        data: Tensor `(..., n)` of floating-point numbers, n as the chain has.
         chain: Of the last axis's space.
-        xp: What computes: `keras.ops`, or NumPy.
 
     >>> from msann.topology import chain, path
-    >>> pyramid = every_average(np.array([[1.0, 3, 5, 7]]), chain(path(4), 2), np)
-    >>> [x.round(5).tolist() for x in pyramid]
+    >>> fours = ops.convert_to_tensor([[1.0, 3.0, 5.0, 7.0]])
+    >>> [x.numpy().round(5).tolist() for x in every_average(fours, chain(path(4), 2))]
     [[[2.0, 6.0]], [[4.0]]]
     """
     result = []
     for level, P in enumerate(chain.steps):
         if P.shape[0] != P.shape[1]:
-            sums = scaled(data, chain.column_sums(level), xp)
-            restricted = P.restrict(sums, axis=-1, xp=xp)
-            data = scaled(restricted, 1 / chain.column_sums(level + 1), xp)
+            sums = scaled(data, chain.column_sums(level))
+            restricted = P.restrict(sums, axis=-1, xp=ops)
+            data = scaled(restricted, 1 / chain.column_sums(level + 1))
         result.append(data)
     return result
 

@@ -219,8 +219,8 @@ def planned(
     cheaper = levels[0].step_seconds / levels[suggested].step_seconds
     if suggested and depth == "auto" and cheaper < CHEAPER:
         reason = (
-            f"plain training: the network is so small that a step of level {suggested} "
-            f"takes 1/{cheaper:.1f} of a whole one."
+            f"plain training: a step of level {suggested}, the coarsest that holds the "
+            f"data, still takes 1/{cheaper:.1f} of a whole one."
         )
         suggested = 0
     elif suggested:

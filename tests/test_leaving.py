@@ -18,7 +18,7 @@ class Stub:
         self.stop_training = False
 
 
-def trained(error, seconds=1e9, floor=0.0, per_step=1.0, most=20_000, **options):
+def trained(error, seconds=1e9, floor=0.0, most=20_000, **options):
     """A level whose error is a function of its steps; rates by step."""
     time = [0.0]
     leaving = Leaving(
@@ -29,7 +29,7 @@ def trained(error, seconds=1e9, floor=0.0, per_step=1.0, most=20_000, **options)
     leaving.on_train_begin()
     for step in range(most):
         model.optimizer.iterations.assign_add(1)
-        time[0] += per_step
+        time[0] += 1
         leaving.on_train_batch_end(step)
         rates.append(float(model.optimizer.learning_rate))
         if model.stop_training:

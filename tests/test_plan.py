@@ -69,7 +69,7 @@ def test_a_small_network_is_not_worth_it():
     x, y = waves(100, 64)
     plan = ms.plan(network(64, 16, 64), x, y)
     assert plan.depth == 0
-    assert "the network is so small" in plan.reason
+    assert "the coarsest that holds the data, still takes 1/" in plan.reason
 
 
 def test_labels_do_not_count():

@@ -201,6 +201,13 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
+def given_options():
+    """What the command was given, without where its file goes: that is no setting."""
+    given = sys.argv[1:]
+    place = given.index("--out")
+    return given[:place] + given[place + 2 :]
+
+
 def write_whole(path, record):
     """Write JSON so that the file is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +249,7 @@ def main():
         | {"batch_size": task.batch_size, "cache": options.cache is not None},
         **train(task, options),
         "provenance": provenance(
-            shlex.join(["python", "-m", "benchmarks.practice.run", *sys.argv[1:]])
+            shlex.join(["python", "-m", "benchmarks.practice.run", *given_options()])
         ),
     }
     write_whole(options.out, record)

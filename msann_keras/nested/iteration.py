@@ -13,7 +13,7 @@ from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import Samples
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.leaving import Leaving
-from msann_keras.nested.level import Level, hand_over, values_of, weights_of
+from msann_keras.nested.level import TRIAL, Level, hand_over, values_of, weights_of
 from msann_keras.nested.record import Display, LevelRecord
 from msann_keras.plan import Plan
 
@@ -94,7 +94,9 @@ class NestedIteration:
         self.level = self._made(first)
         self.level.draw()
         untrained = self.level.error()
+        began = time.perf_counter()
         self.boost = self.level.best_rate(FACTORS)
+        self._trials = TRIAL * len(FACTORS), time.perf_counter() - began
         for number in (*others, 0):
             # The next level is made and compiled while this one trains.
             coming = pool.submit(self._made, number) if number else None
@@ -121,7 +123,8 @@ class NestedIteration:
     def _train(self, coming: Future | None) -> float:
         """Train the level until it is left; its error on what is held out then."""
         level = self.level
-        left = self.seconds - sum(one.seconds for one in self.records)
+        tried, seconds_tried = (0, 0.0) if self.records else self._trials
+        left = self.seconds - seconds_tried - sum(one.seconds for one in self.records)
         began = time.perf_counter()
         self.display.begin(level.level)
 
@@ -146,8 +149,8 @@ class NestedIteration:
         self.records.append(
             LevelRecord(
                 level.level,
-                leaving.steps,
-                time.perf_counter() - began,
+                tried + leaving.steps,
+                seconds_tried + time.perf_counter() - began,
                 entered,
                 at_last,
             )

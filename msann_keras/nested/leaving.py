@@ -9,7 +9,8 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from msann_keras.nested.optimizer import rate_of, set_rate, unwrapped
+from msann_keras.nested.optimizer import rate_of, set_rate
+from msann_keras.optimizers.multilevel import unwrapped
 
 #: A level is worth its time while its error falls faster than steps^-FALL.
 FALL = 0.2

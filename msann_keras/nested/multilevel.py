@@ -8,15 +8,11 @@ import keras
 
 from msann_keras.layers import at_level
 from msann_keras.nested.level import values_of
-from msann_keras.nested.optimizer import (
-    MOMENTS,
-    copy_of,
-    is_schedule,
-    moments,
-    unwrapped,
-)
+from msann_keras.nested.optimizer import MOMENTS, copy_of, moments
 from msann_keras.nested.record import Record
 from msann_keras.nested.warm_start import warm_start
+from msann_keras.optimizers.multilevel import unwrapped
+from msann_keras.optimizers.rates import schedule_of
 from msann_keras.samples import split
 from msann_keras.spaces import walk
 
@@ -101,5 +97,5 @@ def _take(model, plain) -> None:
         level_0 = at_level(optimizer.built_for, 0)
         for variable, slot in zip(level_0, slots, strict=True):
             slot.assign(theirs[places[id(twins[id(variable)])]])
-    if not is_schedule(own):
+    if schedule_of(own) is None:
         own.iterations.assign(other.iterations)

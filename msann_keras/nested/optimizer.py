@@ -9,6 +9,8 @@ from keras import ops
 
 from msann.topology import Chain
 from msann_keras.nested.handover import prolonged_moments
+from msann_keras.optimizers.multilevel import unwrapped
+from msann_keras.optimizers.rates import schedule_of
 
 #: Optimizers whose slots "momentum" and "velocity" are the first and second moments of
 #: the gradient, so that momentum / sqrt(velocity) is the direction of a step.
@@ -36,7 +38,7 @@ def copy_of(
     1.0
     """
     config = optimizer.get_config()
-    inner = config["inner_optimizer"]["config"] if is_scaling(optimizer) else config
+    inner = config.get("inner_optimizer", {"config": config})["config"]
     is_scaled = type(unwrapped(optimizer)).__name__ in OF_ONE_LENGTH
     inner["learning_rate"] = rate_of(optimizer) * (factor if is_scaled else 1.0)
     return type(optimizer).from_config(config)
@@ -79,24 +81,9 @@ def hand_over_state(
         moved = prolonged_moments(*own, axes, coarse, fine)
         for variable, value in zip(slots[2:], moved, strict=True):
             variable.assign(value)
-    if not is_schedule(target):  # which would begin in its midst
+    if schedule_of(target) is None:  # which would begin in its midst
         target.iterations.assign(source.iterations)
     return True
-
-
-def is_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Whether the learning rate follows the steps."""
-    return isinstance(optimizer.get_config()["learning_rate"], dict)
-
-
-def is_scaling(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Whether an optimizer scales the loss of another one (half precision)."""
-    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-
-
-def unwrapped(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """The optimizer that makes the steps."""
-    return optimizer.inner_optimizer if is_scaling(optimizer) else optimizer
 
 
 def moments(optimizer: keras.optimizers.Optimizer) -> list[list]:

@@ -14,9 +14,10 @@ class LevelRecord(NamedTuple):
 
     Attributes:
         level: l.
-        steps: That it trained.
-        seconds: That it trained, without compiling.
-        entered: The loss on what is held out, at the level, before its first step.
+        steps: That it trained; the coarsest one's trials of the rate are among them.
+        seconds: That these took, without compiling.
+        entered: The loss on what is held out, at the level, before its first step
+            (after the trials).
         left: The same after its last step.
     """
 

@@ -326,8 +326,8 @@ def _checked_packed(packed, depth) -> dict[int, tuple[int, str]]:
         )
 
 
-def unwrapped(optimizer) -> MultilevelOptimizer:
-    """The multilevel optimizer inside Keras's loss scaling (mixed precision)."""
+def unwrapped(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer inside Keras's loss scaling (mixed precision)."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 

@@ -24,9 +24,11 @@ LONGEST_SIDE = 2048
 CORRELATED = 0.5
 #: Neighbours that are told from random nodes: pairs and fours.
 NEAR = 2
-#: Samples that all lattices are compared by; those that lose at most so many times as
-#: much as the best one are then compared by all samples.
-GLANCE, SHORTLIST = 64, 1.5
+#: Samples, spread over all, that choices are made by.
+GLANCE = 64
+#: Lattices that lose with pairs at most so many times as much as the best one does are
+#: compared by both families.
+SHORTLIST = 1.5
 #: Sides of a grid that is looked for differ by at most this factor.
 OBLONG = 4
 
@@ -110,23 +112,21 @@ def best_lattice(
     candidates = [one for one in lattices(size, shape) if one.max_depth >= 1]
     if not candidates:
         return None
-    few = [field[:GLANCE] for field in fields]
-    control = total_lost(shuffled(path(size), seed=0), few, NEAR)
-    if min(total_lost(one, few, NEAR) for one in candidates) > CORRELATED * control:
+    control = total_lost(shuffled(path(size), seed=0), fields, NEAR)
+    if min(total_lost(one, fields, NEAR) for one in candidates) > CORRELATED * control:
         return None
-    by_pairs = {one: total_lost(one, few) for one in candidates}  # these are cheap
-    least = min(by_pairs.values())
-    good = [one for one, lost in by_pairs.items() if lost <= SHORTLIST * least]
-    return min(
-        (best_family(one, fields) for one in good),
-        key=lambda one: total_lost(one, fields),
-    )
+    lost = {one: total_lost(one, fields) for one in candidates}  # pairs are cheap
+    good = [one for one in lost if lost[one] <= SHORTLIST * min(lost.values())]
+    lost |= {(fine := smoothed(one)): total_lost(fine, fields) for one in good}
+    return min(lost, key=lost.get)
 
 
 def total_lost(
     topology: Topology, fields: Sequence[np.ndarray], depth: int | None = None
 ) -> float:
     """What the levels 1 .. `depth` of a topology lose, summed over levels and fields.
+
+    Of many samples, some that are spread over all are looked at.
 
     Args:
         topology: Of the space that the fields live on.
@@ -137,7 +137,8 @@ def total_lost(
     if depth is None:
         depth = max(NEAR, round(math.log2(topology.size) / 2))
     levels = levels_of(topology, depth)
-    return sum(sum(energy_lost(field, levels)) for field in fields)
+    few = (field[:: max(1, len(field) // GLANCE)][:GLANCE] for field in fields)
+    return sum(sum(energy_lost(field, levels)) for field in few)
 
 
 def levels_of(topology: Topology, depth: int) -> Chain:

@@ -15,8 +15,8 @@ from msann_keras.samples import Parts, rows_of
 from msann_keras.spaces import POINTWISE, Walk
 from msann_keras.topologies import TopologyLike, sources_of, topologies_of
 
-#: Samples that are looked at, spread over all of them.
-SAMPLE = 256
+#: Samples that are looked at, spread over all of them: so many, or fewer of large ones.
+SAMPLE, LEAST_SAMPLE, NUMBERS = 256, 64, 2**20
 
 
 class Fields(NamedTuple):
@@ -43,8 +43,10 @@ def fields_of(seen: Walk, parts: Parts) -> Fields:
     Raises:
         ValueError: They are not finite.
     """
-    samples = len(parts[0][0])
-    rows = slice(0, SAMPLE * max(1, samples // SAMPLE), max(1, samples // SAMPLE))
+    samples, largest = len(parts[0][0]), max(seen.sizes.values())
+    count = max(LEAST_SAMPLE, min(SAMPLE, NUMBERS // largest))
+    every = max(1, samples // count)
+    rows = slice(0, count * every, every)
     inputs, targets, _ = rows_of(parts, rows)
     inputs = stemmed(seen, inputs)
 

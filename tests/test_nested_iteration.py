@@ -43,8 +43,37 @@ def test_a_callback_may_end_it(monkeypatch):
     looks = Looks(most=2)
     model, record = started(callbacks=[looks], validation_data=(X_NEW, Y_NEW))
     assert len(looks.losses) == 2
-    assert len(record.levels) == 1
-    assert loss(model) == pytest.approx(record.levels[0].left, rel=0.1)
+    (only,) = record.levels
+    finer = record.plan.levels[only.level].targets_lost * Y_NEW.var()
+    assert loss(model) == pytest.approx(only.left + finer, rel=0.1)
+
+
+def test_the_last_look_is_at_what_the_model_has_in_the_end():
+    seen = []
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(model.get_weights())
+    )
+    model = compiled(64, 64, 64)
+    started(model, callbacks=[look])
+    same(model, seen[-1])
+
+
+def test_looks_take_no_more_than_a_tenth_of_the_time():
+    now, looks = [100.0], []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: looks.append(now[0])
+    )
+    few = audience.Audience([watch], compiled(4, 4), 100.0, clock=lambda: now[0])
+
+    def show():
+        now[0] += 3.0
+
+    few.begin()
+    for _ in range(1000):
+        now[0] += 0.1
+        few.look(show, loss=1.0)
+    assert 3.0 * len(looks) <= 0.1 * (now[0] - 100.0) + 3.0
+    assert len(looks) == 4
 
 
 def test_an_interrupt_keeps_what_was_learned(monkeypatch):

@@ -10,7 +10,7 @@ import msann_keras as ms
 from msann.topology import chain
 from msann_keras.averages import averaged
 from msann_keras.nested import data as nested_data
-from msann_keras.nested.data import at_level, held_back, that_fit
+from msann_keras.nested.data import at_level, held_back, training_data
 from msann_keras.nested.feeding import batches
 from msann_keras.nested.level import Level
 from msann_keras.plan import planned
@@ -75,12 +75,18 @@ def test_one_sample_is_for_both():
     assert len(samples.held_out[0][0]) == 1
 
 
-def test_more_samples_than_fit_in_memory_are_thinned(monkeypatch):
-    monkeypatch.setattr(nested_data, "MEMORY", 10 * 8)
-    parts = ((np.arange(100.0)[:, None],), (), ())
-    (some,), _, _ = that_fit(parts, np.random.default_rng(0))
-    assert len(some) == 10
-    assert len(np.unique(some)) == 10
+def test_of_more_samples_than_fit_in_memory_some_are_trained_on(monkeypatch):
+    level, samples = made()
+    numbers = sum(chain.sizes[2] for chain in level.coarsening.inputs) * 2
+    monkeypatch.setattr(nested_data, "MEMORY", 10 * 4 * numbers)
+    rng = np.random.default_rng(0)
+    (few, _, _), rows = training_data(samples, level.coarsening, 2, rng)
+    (everything,), _, _ = at_level(samples.parts, level.coarsening, 2)
+    assert len(few[0]) == 10
+    assert rows.tolist() == list(range(10))
+    found = {int(np.abs(everything - x).max(axis=1).argmin()) for x in few[0]}
+    np.testing.assert_allclose(few[0], everything[sorted(found)], atol=1e-6)
+    assert found <= set(samples.training)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

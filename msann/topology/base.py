@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property, lru_cache, reduce
+from itertools import accumulate
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -200,14 +201,19 @@ class Chain(NamedTuple):
         topology: The finest one.
         sizes: Nodes at each level, finest first.
         steps: `steps[l]` is P^(l), from level l+1 to level l.
-        composites: `composites[l]` is P^(0) .. P^(l-1), from level l to level 0;
-            the identity for l = 0.
     """
 
     topology: Topology
     sizes: tuple[int, ...]
     steps: tuple[Prolongation, ...]
-    composites: tuple[Prolongation, ...]
+
+    @property
+    def composites(self) -> tuple[Prolongation, ...]:
+        """P^(0) .. P^(l-1) for each level l, from there to level 0.
+
+        The identity for l = 0. They are made when they are first asked for.
+        """
+        return _composites(self.topology, len(self.steps))
 
     def between(self, coarse: int, fine: int) -> Prolongation:
         """The prolongation from one level to a finer one, P^(fine) .. P^(coarse-1).
@@ -264,14 +270,18 @@ def chain(topology: Topology, depth: int) -> Chain:
 
 @lru_cache(maxsize=256)
 def _chain(topology, depth):
-    steps, composites = [], [Identity(topology.size)]
-    coarser = topology
+    steps, coarser = [], topology
     for _ in range(depth):
         P, coarser = _step(coarser)
         steps.append(P)
-        composites.append(compose(composites[-1], P))
     sizes = (topology.size, *(P.shape[1] for P in steps))
-    return Chain(topology, sizes, tuple(steps), tuple(composites))
+    return Chain(topology, sizes, tuple(steps))
+
+
+@lru_cache(maxsize=256)
+def _composites(topology, depth):
+    steps = _chain(topology, depth).steps
+    return tuple(accumulate(steps, compose, initial=Identity(topology.size)))
 
 
 @lru_cache(maxsize=64)

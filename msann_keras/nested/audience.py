@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-#: Callbacks are called when the call has lasted so many times as long as at last.
-PATIENCE = 1.25
+#: Callbacks are called when the call has lasted so many times as long as at last, and
+#: since then so many times as long as it took to show them the model.
+PATIENCE, SELDOM = 1.25, 10
 
 
 class Audience:
@@ -33,7 +34,7 @@ class Audience:
     ):
         self.all = keras.callbacks.CallbackList(list(callbacks), model=model)
         self.any, self.model, self.clock = bool(callbacks), model, clock
-        self.began, self.looks, self.last = began, 0, 0.0
+        self.began, self.looks, self.last, self.cost = began, 0, None, 0.0
 
     def begin(self) -> None:
         """Training begins."""
@@ -49,9 +50,13 @@ class Audience:
             now: Whether it is time in any case.
         """
         seconds = self.clock() - self.began
-        if not self.any or not (now or seconds >= PATIENCE * self.last):
+        if self.last is None:  # training begins: all that was before has no looks
+            self.last = seconds
+        due = seconds >= max(PATIENCE * self.last, self.last + SELDOM * self.cost)
+        if not self.any or not (now or due):
             return
         show()
+        self.cost = self.clock() - self.began - seconds
         self.all.on_epoch_begin(self.looks)
         self.all.on_epoch_end(self.looks, {"loss": loss})
         self.looks, self.last = self.looks + 1, self.clock() - self.began

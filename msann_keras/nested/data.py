@@ -13,7 +13,7 @@ from msann_keras.coarsening import Coarsening
 from msann_keras.looks import stemmed
 from msann_keras.samples import Parts, rows_of
 
-#: Bytes of samples that may be used: their averages at all levels take about as much.
+#: Bytes that the averages of a level may take; of more samples, some are used.
 MEMORY = 2**28
 #: Bytes of samples that are averaged at a time.
 AT_ONCE = 2**24
@@ -44,33 +44,47 @@ def held_back(parts: Parts, rng: np.random.Generator) -> Samples:
     return Samples(parts, np.sort(training), rows_of(parts, np.sort(order[:held])))
 
 
-def that_fit(parts: Parts, rng: np.random.Generator) -> Parts:
-    """All samples, or so many random ones that their averages fit in memory."""
-    samples = len(parts[0][0])
-    size = sum(array.nbytes for part in parts for array in part) / samples
-    most = max(1, int(MEMORY / size))
-    if samples <= most:
-        return parts
-    return rows_of(parts, np.sort(rng.permutation(samples)[:most]))
+def training_data(
+    samples: Samples, coarsening: Coarsening, level: int, rng: np.random.Generator
+) -> tuple[Parts, np.ndarray]:
+    """What a level trains on, averaged, and the rows of it that are for training.
+
+    All of it where that fits in memory; otherwise so many random samples as do.
+    """
+    chains = (*coarsening.inputs, *coarsening.outputs)
+    numbers = sum(chain.sizes[level] for chain in chains)
+    most = max(1, MEMORY // (np.dtype("float32").itemsize * numbers))
+    if len(samples.parts[0][0]) <= most:
+        return at_level(samples.parts, coarsening, level), samples.training
+    some = np.sort(rng.permutation(samples.training)[:most])
+    return at_level(samples.parts, coarsening, level, some), np.arange(len(some))
 
 
-def at_level(parts: Parts, coarsening: Coarsening, level: int) -> Parts:
+def at_level(
+    parts: Parts, coarsening: Coarsening, level: int, rows: np.ndarray | None = None
+) -> Parts:
     """Samples behind the model's reshaping layers, averaged to a level.
 
     They are averaged some at a time, so that little memory is needed beside them.
+
+    Args:
+        parts: Samples of level 0.
+        coarsening: Their spaces.
+        level: l.
+        rows: The samples that are wanted; all, which copies nothing, by default.
     """
-    inputs, targets, weights = parts
+    inputs, _, weights = parts
     chains = (*coarsening.inputs, *coarsening.outputs)
     samples = len(inputs[0])
-    rows = max(1, AT_ONCE * samples // max(1, sum(x.nbytes for x in inputs)))
+    at_once = max(1, AT_ONCE * samples // max(1, sum(x.nbytes for x in inputs)))
     made: list[list] = []
-    for begin in range(0, samples, rows):
-        few = slice(begin, begin + rows)
-        x = stemmed(coarsening.seen, [array[few] for array in inputs])
-        y = [array[few] for array in targets]
-        made.append([*_averages(x + y, chains, level)])
+    for begin in range(0, samples if rows is None else len(rows), at_once):
+        few = slice(begin, begin + at_once)
+        x, y, _ = rows_of(parts, few if rows is None else rows[few])
+        made.append([*_averages([*stemmed(coarsening.seen, x), *y], chains, level)])
     arrays = [np.concatenate(chunks) for chunks in zip(*made, strict=True)]
     count = len(coarsening.inputs)
+    weights = weights if rows is None else tuple(each[rows] for each in weights)
     return tuple(arrays[:count]), tuple(arrays[count:]), weights
 
 

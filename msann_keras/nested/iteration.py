@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import keras
 import numpy as np
+from keras import ops
 
 from msann_keras.coarsening import Coarsening
 from msann_keras.nested.audience import Audience
@@ -73,7 +74,8 @@ class NestedIteration:
         Raises:
             KeyboardInterrupt: Of the user; the model has what was learned so far.
         """
-        before = values_of(self.coarsening.layers) if self.audience.any else []
+        # Callbacks are shown other states.
+        before = [ops.copy(x) for x in weights_of(self.coarsening.layers)]
         try:
             with ThreadPoolExecutor(1) as pool:
                 went_well = self._from_coarsest(pool)
@@ -84,8 +86,10 @@ class NestedIteration:
         if went_well:
             self.model.optimizer.build(self.model.trainable_variables)
             hand_over(self.level, 0, self.coarsening.layers, self.model)
+            if not self.audience.has_enough:
+                self.audience.look(lambda: None, self.records[-1].left, now=True)
         else:
-            self._assign(before)  # callbacks were shown other states
+            self._assign(before)
         return went_well
 
     def _from_coarsest(self, pool: ThreadPoolExecutor) -> bool:
@@ -94,12 +98,13 @@ class NestedIteration:
         self.level = self._made(first)
         self.level.draw()
         untrained = self.level.error()
-        began = time.perf_counter()
-        self.boost = self.level.best_rate(FACTORS)
-        self._trials = TRIAL * len(FACTORS), time.perf_counter() - began
         for number in (*others, 0):
             # The next level is made and compiled while this one trains.
             coming = pool.submit(self._made, number) if number else None
+            if self.boost is None:
+                began = time.perf_counter()
+                self.boost = self.level.best_rate(FACTORS)
+                self._trials = TRIAL * len(FACTORS), time.perf_counter() - began
             if not self._train(coming) < untrained:  # nor NaN
                 return False
             if coming is None or self.audience.has_enough:
@@ -142,8 +147,6 @@ class NestedIteration:
         )
         before = level.state()
         level.fit(callbacks=[leaving])
-        if not self.audience.has_enough:
-            self.audience.look(self._show, leaving.errors[-1][1], now=True)
         (_, entered), (_, at_last) = leaving.errors[0], leaving.errors[-1]
         self.display.end(leaving.steps, at_last)
         self.records.append(
@@ -157,7 +160,9 @@ class NestedIteration:
         )
         if entered < at_last:
             level.restore(before)
-            return entered
+            at_last = entered
+        if coming is not None and not self.audience.has_enough:
+            self.audience.look(self._show, at_last, now=True)
         return at_last
 
     def _floor(self, level: Level) -> float:

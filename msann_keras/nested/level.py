@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from msann_keras.coarsening import Coarsening
-from msann_keras.nested.data import Samples, at_level
+from msann_keras.nested.data import Samples, at_level, training_data
 from msann_keras.nested.feeding import batches
 from msann_keras.nested.handover import finer_weights, fresh
 from msann_keras.nested.optimizer import copy_of, hand_over_state, rate_of, set_rate
@@ -72,10 +72,11 @@ class Level:
         self.network.optimizer.build(self.network.trainable_variables)
         held_out = at_level(samples.held_out, coarsening, level)
         self.held_out = self._structured(held_out)
-        data = self._structured(at_level(samples.parts, coarsening, level))
-        batch_size = min(batch_size, len(samples.training))
         seed = np.random.randint(2**31)  # follows `keras.utils.set_random_seed`
-        self.batches = batches(data, samples.training, batch_size, seed)
+        rng = np.random.default_rng(seed)
+        data, rows = training_data(samples, coarsening, level, rng)
+        batch_size = min(batch_size, len(rows))
+        self.batches = batches(self._structured(data), rows, batch_size, seed)
 
     def draw(self) -> None:
         """Weights by the initializers of the model's layers, at this level's sizes."""

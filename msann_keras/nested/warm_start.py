@@ -12,7 +12,7 @@ import numpy as np
 from msann import checks
 from msann_keras.inputs import refuse_nan
 from msann_keras.nested.audience import Audience
-from msann_keras.nested.data import MOST_HELD, Samples, held_back, that_fit
+from msann_keras.nested.data import MOST_HELD, Samples, held_back
 from msann_keras.nested.iteration import NestedIteration
 from msann_keras.nested.record import Display, Record
 from msann_keras.plan import MEMORY, planned
@@ -66,8 +66,9 @@ def warm_start(
         seconds: Time for training all levels together; by default what four passes of
             the model over the data take.
         callbacks: They are called as by `fit`, with the model's weights as they would
-            be now; an epoch ends each time that the call has lasted a quarter longer,
-            and at the end of each level.
+            be now. An epoch ends at the end of each level, and each time that the call
+            has lasted a quarter longer; it is ten times as long, at least, as it takes
+            to give the model those weights.
         verbose: 0 is silent; 1 or "auto" prints the plan's sentence and a progress bar
             for each level.
 
@@ -112,10 +113,7 @@ def warm_start(
     if batch_size > (count := len(parts[0][0])):
         checks.refuse("batch_size", batch_size, f"at most the {count} samples")
     plan, coarsening = planned(seen, parts, topology, depth, batch_size)
-    rng = np.random.default_rng(np.random.randint(2**31))
-    samples = held_back(that_fit(parts, rng), rng)
-    if validation_data is not None:
-        samples = _judged_by(validation_data, samples, coarsening)
+    samples = _samples(parts, validation_data, coarsening)
     display = Display(1 if verbose == "auto" else verbose)
     display.say(plan.reason)
     if not plan.depth:
@@ -155,13 +153,15 @@ def _check(model) -> None:
         )
 
 
-def _judged_by(data, samples, coarsening) -> Samples:
-    """All samples to train on, and the user's to judge by."""
+def _samples(parts, data, coarsening) -> Samples:
+    """What to train on and what to judge by: the user's `validation_data`, if any."""
+    if data is None:
+        return held_back(parts, np.random.default_rng(np.random.randint(2**31)))
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         checks.refuse("validation_data", data, "(x, y) or (x, y, sample_weight)")
     names = [f"validation_data[{i}]" for i in range(3)]
     for name, value in zip(names, data, strict=False):
         refuse_nan(name, value)
-    parts = parts_of(*(*data, None)[:3], coarsening, names)
-    everything = np.arange(len(samples.parts[0][0]))
-    return Samples(samples.parts, everything, rows_of(parts, slice(MOST_HELD)))
+    judges = parts_of(*(*data, None)[:3], coarsening, names)
+    everything = np.arange(len(parts[0][0]))
+    return Samples(parts, everything, rows_of(judges, slice(MOST_HELD)))

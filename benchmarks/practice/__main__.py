@@ -9,12 +9,13 @@ one step a call, and without decay. For each target it has the setting that was 
 there. The targets are the errors that it has at 25, 60 and 100 % of the budget. Against
 it stand
 
-    fit, as written         keras.Model.fit at 1e-3 and otherwise as Keras has it
-    multilevel start        the tuned setting from ms.initializers.Multilevel
-    warm start, as written  ms.warm_start, then fit, at 1e-3 and as Keras has it
-    warm start, 1e-3        the same with cosine decay and 32 steps a call
-    warm start, tuned       the same at the best of eight rates, on the tuning seed
-    CycleSchedule, auto     a multilevel model, otherwise as the warm start at 1e-3
+    fit, as written           keras.Model.fit at 1e-3 and otherwise as Keras has it
+    multilevel start          the tuned setting from ms.initializers.Multilevel
+    warm start, as written    ms.warm_start, then fit, at 1e-3 and as Keras has it
+    warm start, as tuned fit  the same with the settings that suit plain training
+    warm start, 1e-3          the same with cosine decay and 32 steps a call
+    warm start, tuned         the same at the best of eight rates, on the tuning seed
+    CycleSchedule, auto       a multilevel model, otherwise as the warm start at 1e-3
 
 Each run is a process of its own, and one whose file is there is not made again.
 """
@@ -121,11 +122,13 @@ class Runner:
         runs = self.tune(quick)
         plain = [run.setting for run in best_plain(runs).values() if run]
         warm = [run.setting for run in best_warm(runs).values() if run]
-        start = [setting._replace(method="start") for setting in plain]
+        others = [
+            one._replace(method=name) for name in ("start", "warm") for one in plain
+        ]
         fixed = [AS_WRITTEN, WARM_AS_WRITTEN, WARM_DEFAULT, AUTO]
         for seed in seeds:
             # In one row for each seed, so that all have what else the machine does.
-            for setting in dict.fromkeys([*plain, *start, *fixed, *warm]):
+            for setting in dict.fromkeys([*plain, *others, *fixed, *warm]):
                 self.run(setting, seed)
 
 

@@ -28,6 +28,7 @@ STYLES = {
     "fit, as written": (":", "0.45"),
     "multilevel start": ((0, (1, 1)), "tab:green"),
     "warm start, as written": ((0, (4, 1, 1, 1, 1, 1)), "tab:purple"),
+    "warm start, as tuned fit": ((0, (3, 1, 1, 1)), "tab:brown"),
     "warm start, 1e-3": ("-.", "tab:orange"),
     "warm start, tuned": ("--", "tab:blue"),
     "CycleSchedule, auto": ((0, (6, 2)), "tab:red"),

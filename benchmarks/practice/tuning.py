@@ -147,14 +147,16 @@ def settings_of(runs):
         {share: run and run.setting for share, run in best.items()}
         for best in (best_plain(runs), best_warm(runs))
     )
-    start = {
-        share: one and one._replace(method="start") for share, one in plain.items()
-    }
+    start, same = (
+        {share: one and one._replace(method=method) for share, one in plain.items()}
+        for method in ("start", "warm")
+    )
     return {
         "fit, tuned": plain,
         "fit, as written": dict.fromkeys(SHARES, AS_WRITTEN),
         "multilevel start": start,
         "warm start, as written": dict.fromkeys(SHARES, WARM_AS_WRITTEN),
+        "warm start, as tuned fit": same,
         "warm start, 1e-3": dict.fromkeys(SHARES, WARM_DEFAULT),
         "warm start, tuned": warm,
         "CycleSchedule, auto": dict.fromkeys(SHARES, AUTO),

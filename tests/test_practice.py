@@ -282,6 +282,18 @@ def test_plain_training_has_its_best_setting_for_each_target():
     ]
 
 
+def test_the_summary_has_medians_and_how_many_times_sooner():
+    head, _, quarter, *_ = report.summary({("task", 20.0): RUNS}).splitlines()
+    columns = [cell.strip() for cell in head.strip("|").split("|")]
+    cells = dict(
+        zip(columns, map(str.strip, quarter.strip("|").split("|")), strict=True)
+    )
+    assert cells[report.PLAIN] == "5.00"
+    assert cells["warm start, 1e-3"] == "2.00 (2.5)"
+    assert cells["of the budget"] == "25% of 20 s"
+    assert "multilevel start" not in columns
+
+
 def test_the_warm_start_is_tuned_by_seconds_to_the_target():
     slower = WARM._replace(rate=2e-3)
     runs = [*RUNS, *runs_of(slower, {0: [(0, 9.0), (0.5, 0.4), (9, 0.04)]})]

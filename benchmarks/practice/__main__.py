@@ -26,7 +26,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.practice.report import load, picture, table
+from benchmarks.practice.report import load, picture, summary, table
 from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import (
     AS_WRITTEN,
@@ -164,7 +164,7 @@ def main():
     }
     if not groups:
         sys.exit(f"There are no runs of {', '.join(names)} in {options.folder}.")
-    print(f"\n{table(groups)}\n")
+    print(f"\n{table(groups)}\n\n{summary(groups)}\n")
     picture(groups, options.picture)
     print(f"picture: {options.picture}; runs: {options.folder}")
 

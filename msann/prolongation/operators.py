@@ -280,8 +280,16 @@ class Matrix(Prolongation):
         return self._matmul(self._matrix, x, axis, xp)
 
     def _matmul(self, matrix, x, axis, xp):
-        x = xp.moveaxis(_floating(x, xp), axis, -1)
-        return xp.moveaxis(xp.matmul(x, xp.array(matrix, dtype=x.dtype)), -1, axis)
+        x = _floating(x, xp)
+        matrix = xp.array(matrix, dtype=x.dtype)
+        # Moving axes costs a copy; the first and the last but one need none.
+        if axis == 0 and x.ndim > 2:
+            rest = xp.shape(x)[1:]
+            x = xp.matmul(xp.transpose(matrix), xp.reshape(x, (matrix.shape[0], -1)))
+            return xp.reshape(x, (matrix.shape[1], *rest))
+        if axis == x.ndim - 2:
+            return xp.matmul(xp.transpose(matrix), x)
+        return xp.moveaxis(xp.matmul(xp.moveaxis(x, axis, -1), matrix), -1, axis)
 
 
 def _split(x, axis, sizes, xp):

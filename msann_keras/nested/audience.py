@@ -34,7 +34,7 @@ class Audience:
     ):
         self.all = keras.callbacks.CallbackList(list(callbacks), model=model)
         self.any, self.model, self.clock = bool(callbacks), model, clock
-        self.began, self.looks, self.last, self.cost = began, 0, None, 0.0
+        self.began, self.looks, self.last, self.cost = began, 0, 0.0, 0.0
 
     def begin(self) -> None:
         """Training begins."""
@@ -50,8 +50,6 @@ class Audience:
             now: Whether it is time in any case.
         """
         seconds = self.clock() - self.began
-        if self.last is None:  # training begins: all that was before has no looks
-            self.last = seconds
         due = seconds >= max(PATIENCE * self.last, self.last + SELDOM * self.cost)
         if not self.any or not (now or due):
             return

@@ -98,13 +98,13 @@ class NestedIteration:
         self.level = self._made(first)
         self.level.draw()
         untrained = self.level.error()
+        began = time.perf_counter()
+        self.boost = self.level.best_rate(FACTORS)
+        self._trials = TRIAL * len(FACTORS), time.perf_counter() - began
+        self.audience.look(self._show, self.level.error())
         for number in (*others, 0):
             # The next level is made and compiled while this one trains.
             coming = pool.submit(self._made, number) if number else None
-            if self.boost is None:
-                began = time.perf_counter()
-                self.boost = self.level.best_rate(FACTORS)
-                self._trials = TRIAL * len(FACTORS), time.perf_counter() - began
             if not self._train(coming) < untrained:  # nor NaN
                 return False
             if coming is None or self.audience.has_enough:

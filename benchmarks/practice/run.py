@@ -28,10 +28,10 @@ from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import SHARES
 from experiments.provenance import provenance
 
-METHODS = ("fit", "start", "warm", "auto")
-#: Of the multilevel model that `CycleSchedule("auto")` starts; how deep it begins is
-#: read off the data.
-AUTO_DEPTH = 1
+METHODS = ("fit", "start", "warm", "auto", "cycles")
+#: Of the multilevel model that is started and then trained on level 0, or in V-cycles
+#: of so many steps a visit. How deep it begins is read off the data.
+DEPTHS, CYCLE_STEPS = {"auto": 1, "cycles": 3}, 4
 #: Levels of the multilevel start, and so the narrowest layer that has it.
 DEPTH = 4
 #: Most samples that an evaluation uses.
@@ -148,9 +148,9 @@ def train(task, options):
     keras.utils.set_random_seed(options.seed)
     start = multilevel_initializers(task) if options.method == "start" else None
     model, ahead = task.network(start), 0.0
-    if options.method == "auto":
+    if options.method in DEPTHS:
         began = time.perf_counter()
-        model = ms.multilevel(model, AUTO_DEPTH, task.topology())
+        model = ms.multilevel(model, DEPTHS[options.method], task.topology())
         ahead = time.perf_counter() - began
     loss = {
         "mse": "mse",
@@ -183,6 +183,11 @@ def train(task, options):
     callbacks = [clock]
     if options.method == "auto":
         callbacks = [ms.CycleSchedule("auto"), clock]
+    if options.method == "cycles":
+        cycles = ms.CycleSchedule(
+            gamma=1, smoothing_steps=CYCLE_STEPS, coarsen_data=True, warm_start=True
+        )
+        callbacks = [cycles, clock]
     if clock.seconds < options.limit and clock.trace[-1][1] is not None:
         model.fit(
             data.x,

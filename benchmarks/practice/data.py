@@ -7,6 +7,7 @@ import numpy as np
 from scipy import fft
 
 from experiments.mnist import idx_file, read_idx
+from experiments.synthetic import one_object, two_objects
 
 #: Where Debian's package `dataset-fashion-mnist` has its files.
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -129,6 +130,20 @@ def ecg(seed, size=2048, train=7000, validation=1000):
     noise = rng.standard_normal(clean.shape, np.float32)
     noisy = clean + np.float32(0.15) * noise + np.float32(0.3) * waves
     return _split(noisy, clean, train)
+
+
+def objects(seed, count=1, size=4096, train=5000, validation=1000):
+    """One or two objects of the paper's section 4.2, in noise, and without it.
+
+    Args:
+        seed: Of where the objects are, and of the noise.
+        count: Objects in a sample, 1 or 2.
+        size: Points of a sample.
+        train: Samples to train on.
+        validation: Samples to judge by.
+    """
+    draw = one_object if count == 1 else two_objects
+    return Data(*draw(size, samples=train, validation=validation, seed=seed)[:4])
 
 
 def fashion(seed, labels=False, folder=FASHION):

@@ -19,21 +19,24 @@ from benchmarks.practice.data import (
     ecg,
     fashion,
     mnist1d,
+    objects,
     poisson,
 )
 
 
 @dataclass(frozen=True)
 class Network:
-    """A stack of dense layers; the last one is linear.
+    """A stack of dense layers.
 
     Attributes:
         sizes: Of the input and of each layer.
         activation: Of all layers but the last.
+        last: Activation of the last one, which is linear by default.
     """
 
     sizes: tuple[int, ...]
     activation: str
+    last: str | None = None
 
     def __call__(self, initializers=None):
         """A new Keras model.
@@ -44,7 +47,7 @@ class Network:
         import keras
 
         units = self.sizes[1:]
-        activations = [self.activation] * (len(units) - 1) + [None]
+        activations = [self.activation] * (len(units) - 1) + [self.last]
         kernels = initializers or ["glorot_uniform"] * len(units)
         layers = [
             keras.layers.Dense(n, activation=activation, kernel_initializer=kernel)
@@ -137,6 +140,18 @@ def _fashion_task(name, why, sizes, **options):
     )
 
 
+def _objects_task(name, why, count, size=4096):
+    """A task of the paper's section 4.2 and its network, as the clock has it."""
+    sizes = (size, size // 4, size // 8, size // 4, size)
+    return Task(
+        name,
+        why,
+        partial(objects, count=count, size=size),
+        Network(sizes, "sigmoid", last="sigmoid"),
+        20.0,
+    )
+
+
 def _mnist1d_task(name, why, shuffled):
     return Task(
         name,
@@ -196,6 +211,8 @@ TASKS = {
             20.0,
             shuffled=True,
         ),
+        _objects_task("one-object-4096", "the paper's task, finer", 1),
+        _objects_task("two-objects-4096", "the paper's harder task, finer", 2),
         _mnist1d_task("mnist1d", "a small network on short signals", shuffled=False),
         _mnist1d_task("mnist1d-shuffled", "its control", shuffled=True),
         _poisson_task(

@@ -7,6 +7,7 @@ relative error that level l reaches, and it is known before anything is trained.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import numpy as np
 from msann.arrays import real_array
 from msann.checks import instance
 from msann.topology import Chain
+
+#: More of the variance than this is not taken for noise.
+MOST_NOISE = 0.5
 
 
 def energy_lost(data: Any, chain: Chain) -> tuple[float, ...]:
@@ -55,3 +59,41 @@ def energy_lost(data: Any, chain: Chain) -> tuple[float, ...]:
         left = np.vdot(data, data) / total if total else 1.0
         lost.append(min(1.0, max(0.0, float(1 - left))))
     return tuple(lost)
+
+
+def beyond_noise(lost: Sequence[float], sizes: Sequence[int]) -> tuple[float, ...]:
+    """What each level loses that is more than white noise: structure that gets lost.
+
+    Of white noise a level of n_l nodes loses all but n_l / n, whatever P is. Here all
+    that the first coarse level loses is taken for noise, so nothing is left of it at
+    level 1; a deeper level that loses more than the same noise would loses structure.
+
+    Args:
+        lost: As `energy_lost` gives it.
+        sizes: Nodes at each level, finest first, as `chain.sizes` has them.
+
+    Returns:
+        A share of the variance for each level, 0 or more; `lost` itself if more than
+        half of the variance would be noise.
+
+    Example: waves of 256 points, and the same in noise.
+
+    >>> from msann.topology import chain, path
+    >>> rng, levels = np.random.default_rng(1), chain(path(256), depth=3)
+    >>> waves = np.sin(np.linspace(0, 9, 256) + np.linspace(0, 6, 500)[:, None])
+    >>> noisy = waves + 0.5 * rng.standard_normal(waves.shape)
+    >>> lost = energy_lost(noisy, levels)
+    >>> [round(x, 2) for x in lost]
+    [0.0, 0.17, 0.25, 0.29]
+    >>> [round(x, 2) for x in beyond_noise(lost, levels.sizes)]
+    [0.0, 0.0, 0.0, 0.0]
+    """
+    lost = tuple(lost)
+    of_noise = [1 - size / sizes[0] for size in sizes]  # lost, of each level
+    if len(lost) < 2 or not of_noise[1]:
+        return lost
+    noise = lost[1] / of_noise[1]
+    if noise > MOST_NOISE:
+        return lost
+    pairs = zip(lost, of_noise, strict=True)
+    return tuple(max(0.0, one - noise * share) for one, share in pairs)

@@ -12,18 +12,15 @@ from keras import ops
 
 from msann import checks
 from msann.choice import levels_of
-from msann.energy import energy_lost
 from msann.topology import Topology, chain
 from msann_keras.coarsening import Coarsening, coarsened
 from msann_keras.inputs import refuse_nan
 from msann_keras.looks import all_topologies, coarsens, data_topologies, fields_of
+from msann_keras.lost import MOST_INPUTS, MOST_TARGETS, lost_of
 from msann_keras.samples import Parts, check_targets, some_of
 from msann_keras.spaces import Walk, walk
 from msann_keras.topologies import TopologyLike, sources_of
 
-#: The coarsest level may lose this share of the targets' variance, which bounds its
-#: error from below, and that share of the inputs', which it does not.
-MOST_TARGETS, MOST_INPUTS = 0.02, 0.2
 #: A level that loses less than this of both lacks nothing.
 WHOLE = 5e-4
 #: Where data coarsen to, at the most: levels, and nodes that must be left.
@@ -203,13 +200,13 @@ def planned(
             f"{spaces or 'nothing'} coarsens. Received: depth={depth}"
         )
     most = min(deepest, MOST_LEVELS) if depth == "auto" else depth
-    lost = _lost(fields, data, most)
+    lost = lost_of(fields, data, most)
     suggested, reason = depth, "plain training, as asked."
     if depth == "auto":
         held = [
             level
             for level in range(most + 1)
-            if _holds(lost, level) and _nodes(coarsening, level) >= LEAST_NODES
+            if lost[level].is_little and _nodes(coarsening, level) >= LEAST_NODES
         ]
         suggested, reason = max(held), _why_plain(lost, coarsening)
     shown = min(suggested + 1, most)
@@ -245,21 +242,6 @@ def _nodes(data: dict[str, Topology], level: int) -> float:
     )
 
 
-def _lost(fields, data, most) -> list[tuple[float, float]]:
-    """What each level loses of the inputs and of the targets, in the worst space."""
-
-    def worst(part):
-        each = [energy_lost(x, chain(data[name], most)) for name, x in part.items()]
-        return map(max, zip(*each, strict=True)) if each else [0.0] * (most + 1)
-
-    return [*zip(worst(fields.inputs), worst(fields.targets), strict=True)]
-
-
-def _holds(lost, level) -> bool:
-    of_inputs, of_targets = lost[level]
-    return of_inputs <= MOST_INPUTS and of_targets <= MOST_TARGETS
-
-
 def _coarsening(seen, data, topology, depth, levels) -> Coarsening:
     """The coarsening of a start at level `depth`, with so many levels in its chains."""
     topologies = all_topologies(seen, data, topology, depth)
@@ -279,7 +261,8 @@ def _levels(coarsening, lost, batch_size) -> tuple[LevelPlan, ...]:
             level,
             hierarchy.sizes(level),
             parameters,
-            *lost[level],
+            lost[level].inputs,
+            lost[level].targets,
             OVERHEAD + OPERATIONS * parameters * batch_size / speed(),
         )
         for level, parameters in enumerate(hierarchy.parameters)
@@ -304,15 +287,12 @@ def _why_plain(lost, coarsening) -> str:
             "plain training: no space of the data coarsens, since neighbours in them "
             "have no more in common than nodes in random order."
         )
-    of_inputs, of_targets = lost[min(1, len(lost) - 1)]
-    part = (
-        (of_targets, "targets'")
-        if of_targets > MOST_TARGETS
-        else (of_inputs, "inputs'")
-    )
+    first = lost[min(1, len(lost) - 1)]
+    lacks_targets = first.targets > MOST_TARGETS
+    share = first.targets if lacks_targets else first.inputs
     return (
-        f"plain training: averaging by two already loses {100 * part[0]:.1f} % of the "
-        f"{part[1]} variance."
+        f"plain training: averaging by two already loses {100 * share:.1f} % of the "
+        f"{'targets' if lacks_targets else 'inputs'}' variance."
     )
 
 
@@ -320,9 +300,10 @@ def _why_coarse(level, lost, coarsening, cheaper) -> str:
     families = sorted(
         {getattr(x, "prolongation", type(x).__name__) for x in coarsening.values()}
     )
-    of_inputs, of_targets = (100 * (1 - x) for x in lost[level])
+    of_inputs, of_targets, _ = (100 * (1 - x) for x in lost[level])
+    noise = " (the rest may be white noise)" if lost[level].inputs > MOST_INPUTS else ""
     return (
         f"L = {level} with {' and '.join(families)}: level {level} holds "
-        f"{of_inputs:.2f} % of the inputs' and {of_targets:.2f} % of the targets' "
-        f"variance, and a step there takes 1/{cheaper:.0f} of a whole one."
+        f"{of_inputs:.2f} % of the inputs'{noise} and {of_targets:.2f} % of the "
+        f"targets' variance, and a step there takes 1/{cheaper:.0f} of a whole one."
     )

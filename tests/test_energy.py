@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import msann_keras as ms
-from msann.energy import energy_lost
+from msann.energy import beyond_noise, energy_lost
 from msann.topology import chain
 
 RNG = np.random.default_rng(3)
@@ -56,6 +56,25 @@ def test_hand_counted():
 
 def test_constant_data_lose_nothing():
     assert energy_lost(np.full((3, 8), 4.0), chain(ms.path(8), 3)) == (0, 0, 0, 0)
+
+
+def test_noise_is_lost_as_nodes_are():
+    lost = (0, 0.25, 0.4, 0.5)  # noise of share .5 loses .25, .375 and .4375
+    assert beyond_noise(lost, (16, 8, 4, 2)) == pytest.approx((0, 0, 0.025, 0.0625))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_white_noise_alone_leaves_what_is_lost_as_it_is(name):
+    levels = chain(SPACES[name], 2)
+    lost = energy_lost(RNG.normal(size=(5000, levels.sizes[0])), levels)
+    kept = np.divide(levels.sizes, levels.sizes[0])
+    assert lost == pytest.approx(1 - kept, abs=0.02)
+    assert beyond_noise(lost, levels.sizes) == lost
+
+
+def test_a_space_that_does_not_coarsen_has_no_noise():
+    assert beyond_noise((0, 0), (8, 8)) == (0, 0)
+    assert beyond_noise((0,), (8,)) == (0,)
 
 
 @pytest.mark.parametrize(

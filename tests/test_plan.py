@@ -72,6 +72,17 @@ def test_a_small_network_is_not_worth_it():
     assert "the coarsest that holds the data, still takes 1/" in plan.reason
 
 
+def test_noise_in_the_inputs_is_no_loss_but_where_there_are_only_labels():
+    noise = np.random.default_rng(7).normal(size=X.shape, scale=0.6 * X.std())
+    noisy = (X + noise).astype("float32")
+    plan = ms.plan(network(1024, 512, 512, 1024), noisy, Y, **BATCH)
+    assert plan.depth >= 4
+    assert plan.levels[plan.depth].inputs_lost > 0.2
+    assert "(the rest may be white noise)" in plan.reason
+    labels = np.arange(300) % 10
+    assert ms.plan(network(1024, 2048, 2048, 10), noisy, labels, **BATCH).depth < 4
+
+
 def test_labels_do_not_count():
     labels = np.arange(300) % 10
     plan = ms.plan(network(1024, 2048, 2048, 10), X, labels, **BATCH)

@@ -16,6 +16,16 @@ SMALL = {
     "field": (partial(data.poisson, sides=(4, 5, 6), train=5, validation=3), 120, 120),
     "burgers": (partial(data.burgers, size=64, train=5, validation=3), 64, 64),
     "ecg": (partial(data.ecg, size=300, train=5, validation=3), 300, 300),
+    "one object": (
+        partial(data.objects, count=1, size=64, train=5, validation=3),
+        64,
+        64,
+    ),
+    "two objects": (
+        partial(data.objects, count=2, size=64, train=5, validation=3),
+        64,
+        64,
+    ),
 }
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.clock.bench import SEEDS, TUNING_SEEDS, Outcome, Trial
+import msann_keras as ms
+from benchmarks.clock.bench import SEEDS, TUNING_SEEDS, Outcome, Trial, network, reset
 from benchmarks.clock.report import rows
 from benchmarks.clock.tuning import best_of, reached, tuned
 
@@ -103,3 +104,22 @@ def test_every_scheme_has_a_row_for_every_target(scheme):
     chosen = {name: [None] * 3 for name in ("fit", "level0", "start", "cycles")}
     got = [row[1] for row in rows(FakeBench({}), chosen, []) if row[0] == scheme]
     assert got == list(FakeBench.targets)
+
+
+@pytest.mark.parametrize("depth", [None, 1])
+def test_a_model_begins_anew_as_if_it_had_not_trained(depth):
+    model, start = network(32), network(32)
+    if depth is not None:
+        model = ms.multilevel(model, depth)
+    model.compile("adam", "mse", run_eagerly=True)
+    x = np.random.default_rng(1).normal(size=(20, 32))
+    model.fit(x, x, batch_size=10, verbose=0)
+    reset(model, start, rate=0.25)
+    assert float(model.optimizer.learning_rate) == 0.25
+    np.testing.assert_allclose(
+        model.predict(x, verbose=0), start.predict(x, verbose=0), rtol=1e-5
+    )
+    moments = ("momentum", "velocity")
+    slots = [v for v in model.optimizer.variables if v.path.endswith(moments)]
+    assert len(slots) > 8
+    assert not any(np.any(v.numpy()) for v in slots)

@@ -163,7 +163,7 @@ class Bench:
         if key not in self.models:
             self.models[key] = self._fastest_fit(trial.optimizer)
         model, compiling = self.models[key]
-        self.reset(model, network(self.size), trial)
+        reset(model, network(self.size), trial.rate)
         model.fit(
             self.data.x,
             self.data.y,
@@ -222,7 +222,7 @@ class Bench:
                 start, self.data.depth, self.data.topology, start="paper"
             )
             start = drawn.merge()
-        self.reset(model, start, trial)
+        reset(model, start, trial.rate)
         model.fit(
             self.data.x,
             self.data.y,
@@ -248,17 +248,30 @@ class Bench:
         )
         return model.compile_seconds + first - second
 
-    def reset(self, model, start, trial):
-        """Begin anew from the weights of a plain network."""
-        dense = ([x for x in each.layers if x.weights] for each in (model, start))
-        for target, layer in zip(*dense, strict=True):
-            if isinstance(target, ms.MultilevelDense):
-                target.set_theta(*layer.get_weights())
-                target.gather()
-            else:
-                target.set_weights(layer.get_weights())
-        optimizer = model.optimizer
-        if not optimizer.built:
-            optimizer.build(model.trainable_variables)
+
+def reset(model, start, rate):
+    """Begin anew from the weights of a plain network, at a learning rate.
+
+    Args:
+        model: A compiled model, multilevel or plain.
+        start: The plain network.
+        rate: Of level 0.
+    """
+    dense = ([x for x in each.layers if x.weights] for each in (model, start))
+    for target, layer in zip(*dense, strict=True):
+        if isinstance(target, ms.MultilevelDense):
+            target.set_theta(*layer.get_weights())
+            target.gather()
+        else:
+            target.set_weights(layer.get_weights())
+    optimizer = model.optimizer
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    if isinstance(optimizer, ms.MultilevelOptimizer):
         optimizer.begin_anew()
-        optimizer.learning_rate = trial.rate
+    else:
+        fresh = type(optimizer).from_config(optimizer.get_config())
+        fresh.build(model.trainable_variables)
+        for variable, first in zip(optimizer.variables, fresh.variables, strict=True):
+            variable.assign(first)
+    optimizer.learning_rate = rate

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from msann import checks
 from msann.arrays import real_array
-from msann.checks import instance
 from msann.topology import Chain
 
 #: More of the variance than this is not taken for noise.
@@ -43,7 +43,8 @@ def energy_lost(data: Any, chain: Chain) -> tuple[float, ...]:
     >>> [round(x, 6) for x in lost]
     [0.0, 0.0, 1.0]
     """
-    instance("chain", chain, Chain, "the chain of a topology, `chain(topology, depth)`")
+    wanted = "the chain of a topology, `chain(topology, depth)`"
+    checks.instance("chain", chain, Chain, wanted)
     data = real_array("data", data, ndim=2)
     if data.shape[1] != chain.sizes[0]:
         raise ValueError(
@@ -76,6 +77,9 @@ def beyond_noise(lost: Sequence[float], sizes: Sequence[int]) -> tuple[float, ..
         A share of the variance for each level, 0 or more; `lost` itself if more than
         half of the variance would be noise.
 
+    Raises:
+        ValueError: Shares outside 0 .. 1, or not one for each size.
+
     Example: waves of 256 points, and the same in noise.
 
     >>> from msann.topology import chain, path
@@ -88,7 +92,10 @@ def beyond_noise(lost: Sequence[float], sizes: Sequence[int]) -> tuple[float, ..
     >>> [round(x, 2) for x in beyond_noise(lost, levels.sizes)]
     [0.0, 0.0, 0.0, 0.0]
     """
-    lost = tuple(lost)
+    lost = checks.reals("lost", lost, least=0, most=1)
+    sizes = checks.integers("sizes", sizes, least=1)
+    if len(lost) != len(sizes):
+        checks.refuse("lost", lost, f"one share for each of the {len(sizes)} sizes")
     of_noise = [1 - size / sizes[0] for size in sizes]  # lost, of each level
     if len(lost) < 2 or not of_noise[1]:
         return lost

@@ -78,6 +78,19 @@ def test_a_space_that_does_not_coarsen_has_no_noise():
 
 
 @pytest.mark.parametrize(
+    ("lost", "sizes", "message"),
+    [
+        ((0, 0.5), (8,), "`lost` must be one share for each of the 1 sizes"),
+        ((0, 1.5), (8, 4), "`lost\\[1\\]`.*1.5"),
+        ((0, 0.5), (8, 0), "`sizes\\[1\\]`.*0"),
+    ],
+)
+def test_refuses_shares_that_do_not_fit(lost, sizes, message):
+    with pytest.raises(ValueError, match=message):
+        beyond_noise(lost, sizes)
+
+
+@pytest.mark.parametrize(
     ("data", "message"),
     [
         (np.ones(8), "`data` must be an array of 2 axes"),

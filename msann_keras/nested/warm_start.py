@@ -67,7 +67,7 @@ def warm_start(
             the model over the data take.
         callbacks: They are called as by `fit`, with the model's weights as they would
             be now. An epoch ends at the end of each level, and each time that the call
-            has lasted a quarter longer; it is ten times as long, at least, as it takes
+            has lasted a quarter longer; it is five times as long, at least, as it takes
             to give the model those weights.
         verbose: 0 is silent; 1 or "auto" prints the plan's sentence and a progress bar
             for each level.

@@ -300,7 +300,7 @@ def _why_coarse(level, lost, coarsening, cheaper) -> str:
     families = sorted(
         {getattr(x, "prolongation", type(x).__name__) for x in coarsening.values()}
     )
-    of_inputs, of_targets, _ = (100 * (1 - x) for x in lost[level])
+    of_inputs, of_targets = (100 * (1 - x) for x in lost[level][:2])
     noise = " (the rest may be white noise)" if lost[level].inputs > MOST_INPUTS else ""
     return (
         f"L = {level} with {' and '.join(families)}: level {level} holds "

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from benchmarks.practice import report, tuning
+from benchmarks.practice import choices, report, tuning
 from benchmarks.practice.run import write_whole
 from benchmarks.practice.tuning import Run, Setting, error_at, seconds_to
 
@@ -140,3 +140,32 @@ def test_the_picture_is_drawn(tmp_path):
     report.picture({("t", 20.0): RUNS}, path)
     assert path.read_bytes().startswith(b"\x89PNG")
     assert set(report.STYLES) == set(tuning.settings_of(RUNS))
+
+
+def test_choices_are_compared_by_the_median_one():
+    def choice(lost, *errors):
+        trace = [[float(i), error] for i, error in enumerate((1.0, *errors))]
+        return {"topology": "Path(size=8)", "depth": 1, "lost": lost, "trace": trace}
+
+    task = {
+        "plain": [[0.0, 1.0], [3.0, 0.4]],
+        "choices": [choice(0, 0.2, 0.1), choice(0.1, 0.9, 0.2), choice(0.5, None, 0.8)],
+        "plan": choice(0.1, 0.9, 0.2),
+    }
+    rows = [*choices.rows_of({"seconds": 3.0, "tasks": {"t": task}})]
+    assert [row.error for row in rows] == [0.1, 0.2, 0.8, 0.2]
+    assert [row.gain for row in rows] == pytest.approx([4, 2, 0.5, 2])
+    assert [row.seconds for row in rows] == [1, 2, NEVER, 2]
+    assert choices.rank(rows[:3]) == pytest.approx(-1)
+    assert "| t | plan: Path(size=8), L = 1 | 0.1000 | 0.2 | 2 | 2.00 |" in (
+        text := choices.table(rows)
+    )
+    assert "t: regret 1.00 s; the plan's gain is 2, the best one 4; rank" in text
+
+
+def test_the_search_is_over_one_grid_of_each_number_of_axes():
+    names = [repr(one) for one in choices.candidates(64)]
+    assert names == [
+        *("Path(size=64)", "Cycle(size=64)"),
+        *("Grid(shape=(8, 8))", "Grid(shape=(4, 4, 4))"),
+    ]

@@ -1,6 +1,6 @@
 """What graph, family of P and depth are worth, against what the plan chose.
 
-    python -m benchmarks.practice.choices [--task burgers-1024 ...] [--seconds 5]
+    python -m benchmarks.practice.choices [--task burgers-1024 ...] [--report-only]
 
 For each task it makes a warm start on every lattice, family and depth of a small
 search, all of the same length and from the same weights, and one as the plan chooses.
@@ -18,6 +18,7 @@ once is no matter. Compiling is counted.
 """
 
 import argparse
+import json
 import math
 import os
 import shlex
@@ -42,6 +43,8 @@ from msann.choice import lattices
 NAMES = ("burgers-1024", "poisson-64", "field-3d", "ecg", "fashion-autoencoder")
 FAMILIES, DEPTHS = ("box", "hat"), (1, 2, 4, 6, 8)
 RATE = 1e-3
+#: A smaller loss is drawn here.
+LEAST_SHOWN = 1e-6
 
 
 class Choice(NamedTuple):
@@ -137,6 +140,121 @@ def search(task, seconds):
     return [one for one in every if one], auto, plain(task, data, seconds)
 
 
+class Row(NamedTuple):
+    """What one choice came to."""
+
+    task: str
+    choice: Choice
+    error: float
+    gain: float
+    seconds: float
+    is_plan: bool
+
+
+def rows_of(record):
+    """Every choice of a record, in each task the plan's last.
+
+    Seconds are to the error that the median choice ends with.
+    """
+    limit = record["seconds"]
+    for name, task in record["tasks"].items():
+        choices = [_choice(**one) for one in (*task["choices"], task["plan"])]
+        errors = [error_at(one.trace, limit) for one in choices]
+        target = median(errors[:-1])
+        of_plain = error_at(known(task["plain"]), limit)
+        for i, (one, error) in enumerate(zip(choices, errors, strict=True)):
+            seconds = seconds_to(one.trace, target)
+            is_plan = i == len(choices) - 1
+            yield Row(name, one, error, of_plain / error, seconds, is_plan)
+
+
+def _choice(trace, **others):
+    return Choice(trace=known(trace), **others)
+
+
+def known(trace):
+    """A trace of a file, whose errors that are no numbers are infinite."""
+    return [(t, math.inf if error is None else error) for t, error in trace]
+
+
+def table(rows):
+    """The Markdown of all choices; then regrets and rank correlations."""
+    lines = [
+        "| task | choice | lost of y | error | gain | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        reached = f"{row.seconds:.2f}" if math.isfinite(row.seconds) else "-"
+        lines.append(
+            f"| {row.task} | {'plan: ' if row.is_plan else ''}{row.choice} "
+            f"| {row.choice.lost:.4f} | {row.error:.4g} | {row.gain:.3g} | {reached} |"
+        )
+    lines.append("")
+    for name, (*others, plan) in by_task(rows).items():
+        best = min(row.seconds for row in others)
+        lines.append(
+            f"{name}: regret {plan.seconds - best:.2f} s; the plan's gain is "
+            f"{plan.gain:.3g}, the best one {max(row.gain for row in others):.3g}; "
+            f"rank correlation of what is lost and the gain {rank(others):.2f}"
+        )
+    lines.append(f"all: {rank([row for row in rows if not row.is_plan]):.2f}")
+    return "\n".join(lines)
+
+
+def by_task(rows):
+    """The rows of each task."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(row.task, []).append(row)
+    return groups
+
+
+def rank(rows):
+    """Spearman's correlation of what is lost and the gain."""
+    lost, gains = [row.choice.lost for row in rows], [row.gain for row in rows]
+    return spearmanr(lost, gains).statistic
+
+
+def picture(rows, path):
+    """The gain against what is lost, the plan's own choices with a ring."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    for mark, (name, own) in zip("os^Dv", by_task(rows).items(), strict=False):
+        lost = [max(row.choice.lost, LEAST_SHOWN) for row in own]
+        gains = [row.gain for row in own]
+        axes.scatter(lost, gains, s=18, marker=mark, label=name)
+        axes.scatter(lost[-1], gains[-1], s=110, facecolors="none", edgecolors="black")
+    axes.axhline(1, color="0.6", linewidth=0.8)
+    axes.set(xscale="log", yscale="log")
+    axes.set(xlabel="share of the targets' variance that level L loses")
+    axes.set(ylabel="error of plain training / error, after the same time")
+    axes.legend()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def made(names, seconds):
+    """The record of all tasks."""
+    record = {}
+    for name in names:
+        task = TASKS[name]
+        if (reason := task.missing()) is not None:
+            print(f"{name}: skipped, {reason}", flush=True)
+            continue
+        every, auto, trace = search(task, seconds)
+        record[name] = {
+            "plain": trace,
+            "plan": auto._asdict(),
+            "choices": [one._asdict() for one in every],
+        }
+    return record
+
+
 def main():
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.practice.choices",
@@ -145,53 +263,22 @@ def main():
     )
     parser.add_argument("--task", nargs="+", choices=TASKS, default=NAMES)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--out", type=Path, default=Path("runs/choices.json"))
+    parser.add_argument("--file", type=Path, default=Path("runs/choices.json"))
+    parser.add_argument("--picture", type=Path, default=Path("docs/choices.png"))
+    parser.add_argument("--report-only", action="store_true", help="make no runs")
     options = parser.parse_args()
-    record, losses, gains = {}, [], []
-    print("| task | choice | lost of y | error | gain | seconds |")
-    print("|---|---|---|---|---|---|")
-    for name in options.task:
-        task = TASKS[name]
-        if (reason := task.missing()) is not None:
-            print(f"{name}: skipped, {reason}", flush=True)
-            continue
-        every, auto, trace = search(task, options.seconds)
-        ends = [error_at(one.trace, options.seconds) for one in every]
-        target, best = median(ends), math.inf
-        for one, error in [*zip(every, ends, strict=True), (auto, None)]:
-            error = error_at(one.trace, options.seconds)
-            gain = error_at(trace, options.seconds) / error
-            seconds = seconds_to(one.trace, target)
-            mine = "plan: " if one is auto else ""
-            print(
-                f"| {name} | {mine}{one} | {one.lost:.4f} | {error:.4g} | {gain:.3g} "
-                f"| {'-' if math.isinf(seconds) else f'{seconds:.2f}'} |",
-                flush=True,
-            )
-            if one is not auto:
-                best = min(best, seconds)
-                losses.append(one.lost)
-                gains.append(gain)
-        regret = seconds_to(auto.trace, target) - best
-        print(
-            f"{name}: the plan's regret to {target:.4g} is {regret:.2f} s", flush=True
-        )
-        record[name] = {
-            "plain": trace,
-            "plan": auto._asdict(),
-            "choices": [one._asdict() for one in every],
-        }
-    rank = spearmanr(losses, gains)
-    print(f"rank correlation of what is lost and the gain: {rank.statistic:.2f}")
-    command = ["python", "-m", "benchmarks.practice.choices", *sys.argv[1:]]
-    write_whole(
-        options.out,
-        {
+    if not options.report_only:
+        command = ["python", "-m", "benchmarks.practice.choices", *sys.argv[1:]]
+        record = {
             "seconds": options.seconds,
-            "tasks": record,
+            "tasks": made(options.task, options.seconds),
             "provenance": provenance(shlex.join(command)),
-        },
-    )
+        }
+        write_whole(options.file, record)
+    rows = [*rows_of(json.loads(options.file.read_text()))]
+    print(table(rows))
+    picture(rows, options.picture)
+    print(f"\npicture: {options.picture}; file: {options.file}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import os
 import shlex
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -127,17 +128,18 @@ def _begun(task, data, seconds):
 
 
 def search(task, seconds):
-    """Every choice, the plan's own, and plain training's trace."""
-    data = task.data(1)
+    """What plain training, the plan's choice and every other one come to."""
+    data, every = task.data(1), []
     plain(task, data, 1.0)  # what is done once
-    every = [
-        chosen(task, data, seconds, replace(lattice, prolongation=family), depth)
-        for lattice in candidates(task.network.sizes[-1])
-        for family in FAMILIES
-        for depth in DEPTHS
-    ]
-    auto = chosen(task, data, seconds, task.topology())
-    return [one for one in every if one], auto, plain(task, data, seconds)
+    options = product(candidates(task.network.sizes[-1]), FAMILIES, DEPTHS)
+    for lattice, family, depth in options:
+        topology = replace(lattice, prolongation=family)
+        if (one := chosen(task, data, seconds, topology, depth)) is not None:
+            print(f"{task.name}: {one}", flush=True)
+            every.append(one._asdict())
+    plan = chosen(task, data, seconds, task.topology())
+    trace = plain(task, data, seconds)
+    return {"plain": trace, "plan": plan._asdict(), "choices": every}
 
 
 class Row(NamedTuple):
@@ -246,12 +248,7 @@ def made(names, seconds):
         if (reason := task.missing()) is not None:
             print(f"{name}: skipped, {reason}", flush=True)
             continue
-        every, auto, trace = search(task, seconds)
-        record[name] = {
-            "plain": trace,
-            "plan": auto._asdict(),
-            "choices": [one._asdict() for one in every],
-        }
+        record[name] = search(task, seconds)
     return record
 
 

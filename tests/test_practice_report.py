@@ -145,7 +145,7 @@ def test_the_picture_is_drawn(tmp_path):
 def test_choices_are_compared_by_the_median_one():
     def choice(lost, *errors):
         trace = [[float(i), error] for i, error in enumerate((1.0, *errors))]
-        return {"topology": "Path(size=8)", "depth": 1, "lost": lost, "trace": trace}
+        return {"topology": "Path(size=8)", "depth": 4, "lost": lost, "trace": trace}
 
     task = {
         "plain": [[0.0, 1.0], [3.0, 0.4]],
@@ -157,7 +157,7 @@ def test_choices_are_compared_by_the_median_one():
     assert [row.gain for row in rows] == pytest.approx([4, 2, 0.5, 2])
     assert [row.seconds for row in rows] == [1, 2, NEVER, 2]
     assert choices.rank(rows[:3]) == pytest.approx(-1)
-    assert "| t | plan: Path(size=8), L = 1 | 0.1000 | 0.2 | 2 | 2.00 |" in (
+    assert "| t | plan: Path(size=8), L = 4 | 0.1000 | 0.2 | 2 | 2.00 |" in (
         text := choices.table(rows)
     )
     assert "t: regret 1.00 s; the plan's gain is 2, the best one 4; rank" in text

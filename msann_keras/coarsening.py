@@ -22,7 +22,7 @@ import keras
 from msann.hierarchy import Hierarchy, Weight
 from msann.topology import Chain
 from msann_keras.averages import check_constants, dtype_of_averages
-from msann_keras.spaces import DENSE, POINTWISE, RANDOM, RESHAPING, Walk
+from msann_keras.spaces import ADDS_UP, DENSE, POINTWISE, RANDOM, RESHAPING, Walk
 from msann_keras.transfer import on_averages, prolonged, restricted
 
 
@@ -208,8 +208,7 @@ def _join(layer, chains, space, other):
 
 
 def _refuse_softmax(layer, activation, chain):
-    across = (keras.activations.softmax, keras.activations.log_softmax)
-    if activation in across and chain is not None and chain.sizes[-1] < chain.sizes[0]:
+    if activation in ADDS_UP and chain is not None and chain.sizes[-1] < chain.sizes[0]:
         refuse(
             layer,
             "its softmax adds up over a space that is coarsened; an `identity` "

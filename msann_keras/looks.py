@@ -115,7 +115,7 @@ def data_topologies(
             one = one or identity(size)
         for name in names:
             labels = name not in fields.inputs and name not in fields.targets
-            whole = labels and wish is None
+            whole = wish is None and (labels or name in seen.added_up)
             result[name] = identity(size) if whole else one
     return result
 

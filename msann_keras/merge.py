@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from msann_keras.layers import MultilevelDense
-from msann_keras.spaces import copied, functional, multilevel_within, shared_config
+from msann_keras.spaces import copied, dense_like, functional, multilevel_within
 
 
 def merge(model: keras.Model, name: str | None = None) -> keras.Model:
@@ -17,7 +17,7 @@ def merge(model: keras.Model, name: str | None = None) -> keras.Model:
 
     def convert(layer):
         if isinstance(layer, MultilevelDense):
-            return keras.layers.Dense.from_config(shared_config(layer))
+            return dense_like(layer)
         if isinstance(layer, keras.Model):
             return merge(layer)
         _refuse_hidden(layer)

@@ -48,6 +48,19 @@ def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
     return type(layer).from_config(layer.get_config())
 
 
+def dense_like(
+    layer: keras.layers.Layer, kind: type = keras.layers.Dense, **others: Any
+) -> keras.layers.Dense:
+    """A plain dense layer with the config of another one, but for what is given.
+
+    The activation is the same object: a function need not be registered with Keras.
+    """
+    config = shared_config(layer) | {"activation": None} | others
+    made = kind.from_config(config)
+    made.activation = layer.activation
+    return made
+
+
 class Kind(NamedTuple):
     """How the layers of one kind treat spaces.
 
@@ -61,6 +74,8 @@ class Kind(NamedTuple):
     coarse: Callable[[keras.layers.Layer, int | None], keras.layers.Layer] | None
 
 
+#: Activations that take a space as a whole.
+ADDS_UP = (keras.activations.softmax, keras.activations.log_softmax)
 #: Layers that draw random numbers when they train.
 RANDOM = (
     keras.layers.Dropout,
@@ -72,9 +87,8 @@ RANDOM = (
 #: weights, since it is given those of a level.
 DENSE = Kind(
     (keras.layers.Dense, MultilevelDense),
-    lambda layer, units: keras.layers.Dense.from_config(
-        shared_config(layer)
-        | {"units": units, "kernel_initializer": "zeros", "bias_initializer": "zeros"}
+    lambda layer, units: dense_like(
+        layer, units=units, kernel_initializer="zeros", bias_initializer="zeros"
     ),
 )
 #: Layers without weights whose output lives on the space of their input.
@@ -167,6 +181,16 @@ class Walk(NamedTuple):
             if step.kind is DENSE:
                 first.setdefault(step.layer.name, step)
         return list(first.values())
+
+    @property
+    def added_up(self) -> set[str]:
+        """Spaces over which a softmax adds up, which can therefore not be averaged."""
+        return {
+            step.target
+            for step in self.steps
+            if isinstance(step.layer, keras.layers.Softmax)
+            or getattr(step.layer, "activation", None) in ADDS_UP
+        }
 
 
 def walk(model: keras.Model) -> Walk:
@@ -276,7 +300,7 @@ class _StandIn(keras.layers.Dense):
 
 def _stand_in(layer):
     if kind_of(layer) is DENSE:
-        return _StandIn.from_config(shared_config(layer))
+        return dense_like(layer, _StandIn)
     return copied(layer)
 
 

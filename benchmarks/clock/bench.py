@@ -10,6 +10,7 @@ import msann_keras as ms
 from experiments.callbacks import Seconds, Watch
 from experiments.mnist import load_mnist
 from experiments.synthetic import one_object, two_objects
+from msann_keras.nested.optimizer import begin_anew
 
 BATCH = 128
 TARGETS = ("1/10", "1/20", "strict")
@@ -270,8 +271,5 @@ def reset(model, start, rate):
     if isinstance(optimizer, ms.MultilevelOptimizer):
         optimizer.begin_anew()
     else:
-        fresh = type(optimizer).from_config(optimizer.get_config())
-        fresh.build(model.trainable_variables)
-        for variable, first in zip(optimizer.variables, fresh.variables, strict=True):
-            variable.assign(first)
+        begin_anew(optimizer, model.trainable_variables)
     optimizer.learning_rate = rate

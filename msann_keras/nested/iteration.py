@@ -15,6 +15,7 @@ from msann_keras.nested.data import Samples
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.leaving import Leaving
 from msann_keras.nested.level import TRIAL, Level, hand_over, values_of, weights_of
+from msann_keras.nested.optimizer import begin_anew
 from msann_keras.nested.record import Display, LevelRecord
 from msann_keras.plan import Plan
 
@@ -79,17 +80,22 @@ class NestedIteration:
         try:
             with ThreadPoolExecutor(1) as pool:
                 went_well = self._from_coarsest(pool)
+            if went_well and not self.audience.has_enough:
+                self.audience.look(self._show, self.records[-1].left, now=True)
+            # What callbacks do to the weights at the end is undone by what follows.
+            self.audience.end()
+            if went_well:
+                begin_anew(self.model.optimizer, self.model.trainable_variables)
+                hand_over(self.level, 0, self.coarsening.layers, self.model)
+            else:
+                self._assign(before)
         except KeyboardInterrupt:
             if self.boost is not None:  # something has been learned
                 self._show()
             raise
-        if went_well:
-            self.model.optimizer.build(self.model.trainable_variables)
-            hand_over(self.level, 0, self.coarsening.layers, self.model)
-            if not self.audience.has_enough:
-                self.audience.look(lambda: None, self.records[-1].left, now=True)
-        else:
+        except Exception:
             self._assign(before)
+            raise
         return went_well
 
     def _from_coarsest(self, pool: ThreadPoolExecutor) -> bool:
@@ -148,6 +154,9 @@ class NestedIteration:
         before = level.state()
         level.fit(callbacks=[leaving])
         (_, entered), (_, at_last) = leaving.errors[0], leaving.errors[-1]
+        if entered < at_last:  # too few steps to be worth it
+            level.restore(before)
+            at_last = entered
         self.display.end(leaving.steps, at_last)
         self.records.append(
             LevelRecord(
@@ -158,9 +167,6 @@ class NestedIteration:
                 at_last,
             )
         )
-        if entered < at_last:
-            level.restore(before)
-            at_last = entered
         if coming is not None and not self.audience.has_enough:
             self.audience.look(self._show, at_last, now=True)
         return at_last

@@ -184,4 +184,4 @@ def loss_on(model: keras.Model, x: Any, y: Any, weights: Any = None) -> float:
     """The loss of a compiled model on some samples."""
     outputs = model(x, training=False)
     loss = model.compute_loss(x, y, outputs, weights, training=False)
-    return float(ops.convert_to_numpy(loss))
+    return float(np.mean(ops.convert_to_numpy(loss)))  # one a sample, if not reduced

@@ -8,7 +8,7 @@ import keras
 
 from msann_keras.layers import at_level
 from msann_keras.nested.level import values_of
-from msann_keras.nested.optimizer import MOMENTS, copy_of, moments
+from msann_keras.nested.optimizer import MOMENTS, copy_of, counter_of, moments
 from msann_keras.nested.record import Record
 from msann_keras.nested.warm_start import warm_start
 from msann_keras.optimizers.multilevel import unwrapped
@@ -97,5 +97,5 @@ def _take(model, plain) -> None:
         level_0 = at_level(optimizer.built_for, 0)
         for variable, slot in zip(level_0, slots, strict=True):
             slot.assign(theirs[places[id(twins[id(variable)])]])
-    if schedule_of(own) is None:
-        own.iterations.assign(other.iterations)
+    if schedule_of(own) is None and not own.use_ema:
+        counter_of(own).assign(counter_of(other))

@@ -39,6 +39,7 @@ def copy_of(
     """
     config = optimizer.get_config()
     inner = config.get("inner_optimizer", {"config": config})["config"]
+    inner["use_ema"] = False  # averages of weights are for the model itself
     is_scaled = type(unwrapped(optimizer)).__name__ in OF_ONE_LENGTH
     inner["learning_rate"] = rate_of(optimizer) * (factor if is_scaled else 1.0)
     return type(optimizer).from_config(config)
@@ -81,9 +82,27 @@ def hand_over_state(
         moved = prolonged_moments(*own, axes, coarse, fine)
         for variable, value in zip(slots[2:], moved, strict=True):
             variable.assign(value)
-    if schedule_of(target) is None:  # which would begin in its midst
-        target.iterations.assign(source.iterations)
+    # A schedule would begin in its midst, and averages of weights are begun with the
+    # weights of the first step.
+    if schedule_of(target) is None and not target.use_ema:
+        counter_of(target).assign(counter_of(source))
     return True
+
+
+def counter_of(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
+    """The variable that counts its steps; `iterations` may be a share of it."""
+    return next(v for v in optimizer.variables if v.name == "iteration")
+
+
+def begin_anew(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
+    """Build an optimizer, or forget what a built one knows of other weights."""
+    if not optimizer.built:
+        optimizer.build(variables)
+        return
+    fresh = type(optimizer).from_config(optimizer.get_config())
+    fresh.build(variables)
+    for variable, first in zip(optimizer.variables, fresh.variables, strict=True):
+        variable.assign(first)
 
 
 def moments(optimizer: keras.optimizers.Optimizer) -> list[list]:

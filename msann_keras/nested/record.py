@@ -18,7 +18,8 @@ class LevelRecord(NamedTuple):
         seconds: That these took, without compiling.
         entered: The loss on what is held out, at the level, before its first step
             (after the trials).
-        left: The same after its last step.
+        left: The same after its last step; if that is more, the steps are taken back,
+            and it is `entered`.
     """
 
     level: int

@@ -20,6 +20,8 @@ from msann_keras.samples import parts_of, rows_of, some_of
 from msann_keras.spaces import multilevel_within, walk
 from msann_keras.topologies import TopologyLike
 
+FIXED_NORMS = (keras.constraints.UnitNorm, keras.constraints.MinMaxNorm)
+
 
 def warm_start(
     model: keras.Model,
@@ -109,6 +111,7 @@ def warm_start(
     for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         refuse_nan(name, value)
     seen = walk(model)
+    _check_constraints(seen)
     parts = some_of(x, y, sample_weight, seen.graph, MEMORY)
     if batch_size > (count := len(parts[0][0])):
         checks.refuse("batch_size", batch_size, f"at most the {count} samples")
@@ -128,7 +131,6 @@ def warm_start(
     if not nested.run():
         last = nested.records[-1].level
         outcome = f"Level {last} learned nothing, so the model is unchanged."
-    audience.end()
     record = Record(plan, tuple(nested.records), time.perf_counter() - began, outcome)
     display.say(f"{outcome} It took {record.seconds:.1f} s.")
     return record
@@ -151,6 +153,19 @@ def _check(model) -> None:
             "`model` must be compiled with an optimizer and a loss, since its coarse "
             f"networks train with the same. Received: {model.name!r}, which is not"
         )
+
+
+def _check_constraints(seen) -> None:
+    """Refuse norms that are fixed: interpolated weights have other ones."""
+    for layer in (step.layer for step in seen.dense):
+        for name in ("kernel_constraint", "bias_constraint"):
+            constraint = getattr(layer, name)
+            if isinstance(constraint, FIXED_NORMS):
+                raise ValueError(
+                    f"The layer {layer.name!r} cannot be started from a coarser one: "
+                    f"its `{name}` fixes the norms of weights, which interpolation "
+                    f"changes. Received: {type(constraint).__name__}"
+                )
 
 
 def _samples(parts, data, coarsening) -> Samples:

@@ -67,7 +67,7 @@ def beyond_noise(lost: Sequence[float], sizes: Sequence[int]) -> tuple[float, ..
 
     Of white noise a level of n_l nodes loses all but n_l / n, whatever P is. Here all
     that the first coarse level loses is taken for noise, so nothing is left of it at
-    level 1; a deeper level that loses more than the same noise would loses structure.
+    level 1. What a deeper level loses beyond its share of that noise is structure.
 
     Args:
         lost: As `energy_lost` gives it.

@@ -22,7 +22,7 @@ import keras
 from msann.hierarchy import Hierarchy, Weight
 from msann.topology import Chain
 from msann_keras.averages import check_constants, dtype_of_averages
-from msann_keras.spaces import ADDS_UP, DENSE, POINTWISE, RANDOM, RESHAPING, Walk
+from msann_keras.spaces import DENSE, POINTWISE, RANDOM, RESHAPING, Walk, adds_up
 from msann_keras.transfer import on_averages, prolonged, restricted
 
 
@@ -171,12 +171,9 @@ def _check_step(step, chains, ends):
         source, target = ends(layer)
         _meet(layer, chains, sources[0], source)
         _meet(layer, chains, step.target, target)
-        _refuse_softmax(layer, layer.activation, target)
+        _refuse_softmax(layer, target)
     elif step.kind is POINTWISE:
-        activation = getattr(layer, "activation", None)
-        if isinstance(layer, keras.layers.Softmax):
-            activation = keras.activations.softmax
-        _refuse_softmax(layer, activation, chains.get(sources[0]))
+        _refuse_softmax(layer, chains.get(sources[0]))
         for other in sources[1:]:
             _join(layer, chains, sources[0], other)
     elif step.kind is RESHAPING:
@@ -207,8 +204,8 @@ def _join(layer, chains, space, other):
         refuse(layer, "it joins an input that no dense layer has read")
 
 
-def _refuse_softmax(layer, activation, chain):
-    if activation in ADDS_UP and chain is not None and chain.sizes[-1] < chain.sizes[0]:
+def _refuse_softmax(layer, chain):
+    if adds_up(layer) and chain is not None and chain.sizes[-1] < chain.sizes[0]:
         refuse(
             layer,
             "its softmax adds up over a space that is coarsened; an `identity` "

@@ -14,8 +14,8 @@ from msann_keras.spaces import (
     DENSE,
     KINDS,
     copied,
+    dense_like,
     kind_of,
-    shared_config,
     walk,
 )
 from msann_keras.topologies import TopologyLike, sources_of, topologies_of
@@ -95,14 +95,13 @@ def multilevel(
             return copied(layer)
         source, target = topologies[sources[layer.name]], topologies[layer.name]
         number = list(sources).index(layer.name)
-        return MultilevelDense.from_config(
-            shared_config(layer)
-            | {
-                "depth": depth,
-                "start": start,
-                "input_topology": _drawn_for(source, 2 * number),
-                "output_topology": _drawn_for(target, 2 * number + 1),
-            }
+        return dense_like(
+            layer,
+            MultilevelDense,
+            depth=depth,
+            start=start,
+            input_topology=_drawn_for(source, 2 * number),
+            output_topology=_drawn_for(target, 2 * number + 1),
         )
 
     clone = keras.models.clone_model(seen.graph, clone_function=convert)

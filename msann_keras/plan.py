@@ -301,7 +301,8 @@ def _why_coarse(level, lost, coarsening, cheaper) -> str:
         {getattr(x, "prolongation", type(x).__name__) for x in coarsening.values()}
     )
     of_inputs, of_targets = (100 * (1 - x) for x in lost[level][:2])
-    noise = " (the rest may be white noise)" if lost[level].inputs > MOST_INPUTS else ""
+    is_noise = lost[level].is_little and lost[level].inputs > MOST_INPUTS
+    noise = " (the rest may be white noise)" if is_noise else ""
     return (
         f"L = {level} with {' and '.join(families)}: level {level} holds "
         f"{of_inputs:.2f} % of the inputs'{noise} and {of_targets:.2f} % of the "

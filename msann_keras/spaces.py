@@ -37,12 +37,6 @@ SHARED = (
 )
 
 
-def shared_config(layer: keras.layers.Layer) -> dict[str, Any]:
-    """The part of a dense layer's config that both dense classes take."""
-    config = layer.get_config()
-    return {key: config[key] for key in SHARED if key in config}
-
-
 def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
     """A layer of the same class and config, with weights of its own."""
     return type(layer).from_config(layer.get_config())
@@ -51,14 +45,27 @@ def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
 def dense_like(
     layer: keras.layers.Layer, kind: type = keras.layers.Dense, **others: Any
 ) -> keras.layers.Dense:
-    """A plain dense layer with the config of another one, but for what is given.
+    """A dense layer with the config of another one, but for what is given.
 
     The activation is the same object: a function need not be registered with Keras.
+
+    Args:
+        layer: Of either dense class.
+        kind: The class that is made.
+        others: What differs, and what `kind` takes beside `SHARED`.
     """
-    config = shared_config(layer) | {"activation": None} | others
-    made = kind.from_config(config)
+    known = layer.get_config()
+    config = {key: known[key] for key in SHARED if key in known}
+    made = kind.from_config(config | {"activation": None} | others)
     made.activation = layer.activation
     return made
+
+
+def adds_up(layer: keras.layers.Layer) -> bool:
+    """Whether a layer's activation takes a space as a whole: a softmax."""
+    across = (keras.activations.softmax, keras.activations.log_softmax)
+    is_softmax = isinstance(layer, keras.layers.Softmax)
+    return is_softmax or getattr(layer, "activation", None) in across
 
 
 class Kind(NamedTuple):
@@ -74,8 +81,6 @@ class Kind(NamedTuple):
     coarse: Callable[[keras.layers.Layer, int | None], keras.layers.Layer] | None
 
 
-#: Activations that take a space as a whole.
-ADDS_UP = (keras.activations.softmax, keras.activations.log_softmax)
 #: Layers that draw random numbers when they train.
 RANDOM = (
     keras.layers.Dropout,
@@ -185,12 +190,7 @@ class Walk(NamedTuple):
     @property
     def added_up(self) -> set[str]:
         """Spaces over which a softmax adds up, which can therefore not be averaged."""
-        return {
-            step.target
-            for step in self.steps
-            if isinstance(step.layer, keras.layers.Softmax)
-            or getattr(step.layer, "activation", None) in ADDS_UP
-        }
+        return {step.target for step in self.steps if adds_up(step.layer)}
 
 
 def walk(model: keras.Model) -> Walk:

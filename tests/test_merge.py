@@ -129,6 +129,15 @@ def test_options_of_the_layers_stay():
     assert (two.units, two.use_bias) == (4, False)
 
 
+@pytest.mark.parametrize("activation", [keras.ops.sin, lambda x: 0.5 * x])
+def test_activations_need_not_be_registered(activation):
+    plain = keras.Sequential([keras.Input((8,)), layers.Dense(8, activation)])
+    model = ms.multilevel(plain, depth=1, keep_weights=True)
+    x = np.linspace(-2, 2, 16).reshape(2, 8)
+    for other in (model, model.merge()):
+        np.testing.assert_allclose(other(x), plain(x), rtol=1e-5, atol=1e-6)
+
+
 def test_merged_weights_by_hand():
     inputs = keras.Input((2,))
     model = ms.MultilevelModel(inputs, ms.MultilevelDense(2, 1, name="one")(inputs))

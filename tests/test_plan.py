@@ -83,6 +83,13 @@ def test_noise_in_the_inputs_is_no_loss_but_where_there_are_only_labels():
     assert ms.plan(network(1024, 2048, 2048, 10), noisy, labels, **BATCH).depth == 0
 
 
+def test_what_is_lost_at_a_depth_that_was_asked_for_is_not_called_noise():
+    x, y = waves(100, 64)
+    plan = ms.plan(network(64, 64, 64), x, y, depth=5)
+    assert plan.levels[5].inputs_lost > 0.2
+    assert "noise" not in plan.reason
+
+
 def test_labels_do_not_count():
     labels = np.arange(300) % 10
     plan = ms.plan(network(1024, 2048, 2048, 10), X, labels, **BATCH)

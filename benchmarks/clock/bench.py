@@ -266,10 +266,10 @@ def reset(model, start, rate):
         else:
             target.set_weights(layer.get_weights())
     optimizer = model.optimizer
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
-    if isinstance(optimizer, ms.MultilevelOptimizer):
+    if not isinstance(optimizer, ms.MultilevelOptimizer):
+        begin_anew(optimizer, model.trainable_variables)
+    elif optimizer.built:
         optimizer.begin_anew()
     else:
-        begin_anew(optimizer, model.trainable_variables)
+        optimizer.build(model.trainable_variables)
     optimizer.learning_rate = rate

@@ -20,6 +20,8 @@ from msann_keras.samples import parts_of, rows_of, some_of
 from msann_keras.spaces import multilevel_within, walk
 from msann_keras.topologies import TopologyLike
 
+#: Constraints that interpolated weights do not keep, and that change what a network
+#: does when they are enforced.
 FIXED_NORMS = (keras.constraints.UnitNorm, keras.constraints.MinMaxNorm)
 
 
@@ -70,7 +72,8 @@ def warm_start(
         callbacks: They are called as by `fit`, with the model's weights as they would
             be now. An epoch ends at the end of each level, and each time that the call
             has lasted a quarter longer; it is five times as long, at least, as it takes
-            to give the model those weights.
+            to give the model those weights. Training ends for them before the model is
+            given the weights that it keeps, so none can put others in their place.
         verbose: 0 is silent; 1 or "auto" prints the plan's sentence and a progress bar
             for each level.
 
@@ -80,9 +83,9 @@ def warm_start(
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: The model is not compiled or built, is a `MultilevelModel`, has a
-            layer without a coarse form; data are missing, contain NaN, do not fit or
-            are fewer than a batch; an argument is none of the above. The model is
-            unchanged then.
+            layer without a coarse form or a constraint that fixes norms; data are
+            missing, contain NaN, do not fit or are fewer than a batch; an argument is
+            none of the above. The model is unchanged then.
 
     Example:
 

@@ -27,8 +27,7 @@ from msann_keras.nested.optimizer import moments
 
 @pytest.fixture(scope="module")
 def example():
-    # So much time that it does not decide: the levels are left sooner.
-    return started(validation_data=(X_NEW, Y_NEW), seconds=20)
+    return started(validation_data=(X_NEW, Y_NEW))
 
 
 def test_the_model_begins_far_below_its_draw(example):
@@ -49,7 +48,7 @@ def test_every_level_begins_where_the_one_before_ended(example):
     coarse, fine = record.levels
     lost = record.plan.levels[3].targets_lost * np.var(Y_NEW)
     assert fine.entered < 1.02 * coarse.left + 2 * lost
-    assert fine.left < fine.entered
+    assert fine.left <= fine.entered  # steps that raise it are taken back
 
 
 def fine_loss(level):

@@ -38,12 +38,12 @@ class Session:
             `None` for the optimizer's own.
         resume: Go on in the schedule where the model stands, or begin anew.
         seconds: That were spent before the first step, in averaging data.
+        spent: C(t) of a warm start before the schedule began.
 
     Attributes:
         progress: Batches and examples since the schedule began, at the last call.
         level: That the last batch trained; `None` before the first.
         seconds: Spent in averaging data and in training steps so far.
-        spent: C(t) of a warm start before the schedule began.
         logs: Of the last call.
     """
 
@@ -55,9 +55,10 @@ class Session:
         rates: Sequence[float] | None = None,
         resume: bool = False,
         seconds: float = 0.0,
+        spent: float = 0.0,
     ):
         self.model, self.schedule, self.engine = model, schedule, engine
-        self.resume, self.seconds, self.spent = resume, seconds, 0.0
+        self.resume, self.seconds, self._spent = resume, seconds, spent
         unwrapped(model.optimizer).use_rates(rates)
         self.progress: Progress | None = None
         self.level: int | None = None
@@ -113,7 +114,7 @@ class Session:
     @property
     def cost(self) -> float:
         """C(t), section 4.1, since the schedule began."""
-        return self.spent + self.progress.cost(self._shares)
+        return self._spent + self.progress.cost(self._shares)
 
     def walked(self) -> dict[str, float]:
         """Level, C(t) and seconds, for the logs."""

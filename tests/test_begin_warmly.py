@@ -1,5 +1,8 @@
 """Cycles that begin by nested iteration."""
 
+import threading
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from smooth import same as same_weights
 
 import msann_keras as ms
 from msann.schedules import plain
+from msann_keras.engines.coarsened.program import Program
 from msann_keras.nested import multilevel as warm
 from msann_keras.nested.optimizer import moments
 from msann_keras.optimizers.multilevel import unwrapped
@@ -59,6 +63,40 @@ def test_any_cycle_may_begin_so(coarsen_data):
     assert loss(model) < 0.5 * loss(cold)
 
 
+def test_cycles_compile_beside_it_and_before_the_weights_change(monkeypatch):
+    done = []
+    real, take = Program.prepare, warm._take
+
+    def slow(*args):
+        assert threading.current_thread() is not threading.main_thread()
+        real(*args)
+        time.sleep(1.0)  # longer than the start
+        done.append("compiling")
+
+    monkeypatch.setattr(Program, "prepare", slow)
+    monkeypatch.setattr(warm, "_take", lambda *a: take(*a) or done.append("weights"))
+    fitted(ms.CycleSchedule(coarsen_data=True, warm_start=True))
+    assert done == ["compiling", "weights"]
+
+
+@pytest.mark.parametrize("part", ["start", "compiling"])
+def test_an_error_beside_it_leaves_model_and_rates_alone(part, monkeypatch):
+    def broken(*args, **options):
+        raise RuntimeError(part)
+
+    model = made()
+    model.fit(X, Y, **BATCH)
+    levels = unwrapped(model.optimizer).levels
+    rates = [float(one.learning_rate) for one in levels]
+    before = model.predict(X_NEW, verbose=0)
+    where = (warm, "warm_start") if part == "start" else (Program, "prepare")
+    monkeypatch.setattr(*where, broken)
+    with pytest.raises(RuntimeError, match=part):
+        fitted(ms.CycleSchedule(coarsen_data=True, warm_start=True), model)
+    np.testing.assert_allclose(model.predict(X_NEW, verbose=0), before, atol=1e-5)
+    assert [float(one.learning_rate) for one in levels] == rates
+
+
 def test_level_0_has_all_and_its_optimizer_knows_the_gradients():
     model = made()
     model.make_train_function()
@@ -67,8 +105,8 @@ def test_level_0_has_all_and_its_optimizer_knows_the_gradients():
     for layer in model.multilevel_layers:
         for level in (1, 2):
             assert not any(np.any(w.numpy()) for w in layer.level_weights(level))
-    m, v = moments(unwrapped(model.optimizer).levels[0])
-    assert all(np.abs(slot.numpy()).max() > 0 for slot in (*m, *v))
+    known = moments(unwrapped(model.optimizer).levels[0])
+    assert all(np.abs(slot.numpy()).max() > 0 for slots in known for slot in slots)
     before = loss(model, X_NEW, Y_NEW)
     assert before == pytest.approx(loss_of(model.merge()))
     weights, handed_on = model.get_weights(), kick(model)

@@ -18,7 +18,13 @@ from msann_keras.nested.handover import (
     prolonged_moments,
 )
 from msann_keras.nested.level import values_of, weights_of
-from msann_keras.nested.optimizer import copy_of, hand_over_state, moments, rate_of
+from msann_keras.nested.optimizer import (
+    MOMENTS,
+    copy_of,
+    hand_over_state,
+    moments,
+    rate_of,
+)
 from msann_keras.spaces import walk
 
 RNG = np.random.default_rng(7)
@@ -140,11 +146,15 @@ def test_prolonged_moments_make_the_prolonged_step(name):
     chains = [chain(topology, 1) for topology in SPACES[name][:2]]
     shape = [one.sizes[1] for one in chains]
     m, v = RNG.normal(size=shape), RNG.uniform(0.1, 2, size=shape)
-    fine_m, fine_v = prolonged_moments(m, v, chains, 1, 0)
+    fine_m, fine_v = prolonged_moments([m, v], chains, 1, 0)
     np.testing.assert_allclose(
         fine_m / np.sqrt(fine_v), lifted(m / np.sqrt(v), chains, 1, 0), rtol=1e-9
     )
     assert (fine_v > 0).all()
+    (alone,) = prolonged_moments([v], chains, 1, 0)
+    np.testing.assert_array_equal(alone, fine_v)
+    _, root = prolonged_moments([m, np.sqrt(v)], chains, 1, 0, power=1)
+    np.testing.assert_allclose(root**2, fine_v)
 
 
 def test_two_levels_at_once_are_one_after_the_other():
@@ -160,7 +170,7 @@ def test_two_levels_at_once_are_one_after_the_other():
 
 def test_moments_without_a_gradient_make_no_step():
     chains = [chain(ms.path(4), 1)] * 2
-    m, v = prolonged_moments(np.zeros((2, 2)), np.zeros((2, 2)), chains, 1, 0)
+    m, v = prolonged_moments([np.zeros((2, 2))] * 2, chains, 1, 0)
     assert np.isfinite(v).all()
     np.testing.assert_array_equal(m, 0)
 
@@ -179,18 +189,21 @@ def handed_over(optimizer):
     return done, coarse.optimizer, model.optimizer
 
 
-@pytest.mark.parametrize("name", ["Adam", "AdamW", "Nadam"])
+@pytest.mark.parametrize("name", MOMENTS)
 def test_an_optimizer_hands_over_its_moments(name):
-    done, coarse, fine = handed_over(getattr(keras.optimizers, name)(1e-3))
+    kind = getattr(keras.optimizers, name, None) or getattr(ms, name)
+    done, coarse, fine = handed_over(kind(1e-3))
     assert done
     assert int(fine.iterations) == int(coarse.iterations) > 0
-    m, v = (ops.convert_to_numpy(slots[0]) for slots in moments(fine))
-    assert np.abs(m).max() > 0
-    assert (v > 0).all()
+    for slots in moments(fine):
+        *means, size = (ops.convert_to_numpy(slot) for slot in slots)
+        assert len(slots) == len(MOMENTS[name])
+        assert all(np.abs(mean).max() > 0 for mean in means)
+        assert (size > 0).all()
     assert rate_of(fine) == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize("name", ["SGD", "Lion", "Adagrad"])
 def test_another_optimizer_starts_afresh(name):
     done, _, fine = handed_over(getattr(keras.optimizers, name)(1e-3))
     assert not done

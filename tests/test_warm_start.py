@@ -94,18 +94,20 @@ def test_entering_a_level_raises_no_error(task, monkeypatch):
         assert later < 1.1 * before
 
 
-def test_the_users_fit_begins_without_a_kick():
+@pytest.mark.parametrize("optimizer", ["adam", "adamax", "rmsprop"])
+def test_the_users_fit_begins_without_a_kick(optimizer):
     """With fresh moments the first step doubles the loss."""
-    model, _ = started(validation_data=(X_NEW, Y_NEW))
+    model = compiled(64, 64, 64, optimizer=optimizer)
+    started(model, validation_data=(X_NEW, Y_NEW))
     weights, handed_on = model.get_weights(), kick(model)
     model.set_weights(weights)
-    model.compile("adam", "mse")
+    model.compile(optimizer, "mse")
     assert handed_on < max(0.05, kick(model) / 4)
 
 
 def test_the_optimizer_knows_the_gradients():
     model, _ = started()
-    m, v = (ops.convert_to_numpy(slots[0]) for slots in moments(model.optimizer))
+    m, v = (ops.convert_to_numpy(slot) for slot in moments(model.optimizer)[0])
     assert np.abs(m).max() > 0
     assert (v > 0).all()
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
@@ -254,10 +256,18 @@ def frozen():
     return model
 
 
+def by_function():
+    def rate():
+        return 1e-3
+
+    return compiled(64, 64, 64, optimizer=keras.optimizers.Adam(rate))
+
+
 REFUSALS = {
     "not compiled": ({"model": network(64, 64, 64)}, "`model` must be compiled"),
     "without coarse form": ({"model": batch_normalised()}, "'normal'.*no coarse form"),
     "frozen": ({"model": frozen()}, "does not train"),
+    "rate": ({"model": by_function()}, "`learning_rate` must be a number or a Learn"),
     "few samples": ({"batch_size": 401}, "`batch_size` must be at most the 400 samp"),
     "no samples": ({"x": X[:0], "y": Y[:0]}, "same number of samples, at least one"),
     "infinite": ({"x": np.where(X > 1, np.inf, X)}, "`x` must hold finite numbers"),

@@ -46,7 +46,7 @@ class CycleSchedule(keras.callbacks.Callback):
             whole cycle is then one "batch" of `fit`, `steps_per_execution` of them one
             compiled call, and an epoch is as many cycles as cost about a pass over the
             data (or `steps_per_epoch` cycles). Compiling is not part of `seconds`;
-            `model.compile_seconds` has it.
+            `model.compile_seconds` has it. It goes on beside a warm start.
         rate_factors: Learning rate of each level as a multiple of level 0's. By
             default all one; for coarsened data the ratios of Glorot's standard
             deviations, sqrt(2) a level where both sizes halve.
@@ -156,28 +156,27 @@ class CycleSchedule(keras.callbacks.Callback):
                 what cannot be trained on coarsened data.
         """
         schedule = self.schedule_for(model.depth)
-        warm = self._begun_warmly(model, options) if self.warm_start else None
         factors = self.rate_factors
         if factors is None and self.coarsen_data:
             factors = model.hierarchy.glorot_ratios
-        unwrapped(model.optimizer).check_factors(factors)
-        if not self.coarsen_data:
-            engine, seconds = model.fine_gradient(), 0.0
-        else:
+        optimizer = unwrapped(model.optimizer)
+        optimizer.check_factors(factors)
+        if self.coarsen_data:
             program = model.program(self.consistency)
-            engine, options = prepared(program, schedule, options, self.memory)
-            seconds = engine.seconds
-        session = Session(model, schedule, engine, factors, self.resume, seconds)
-        if warm is not None:
-            session.seconds += warm.seconds
-            session.spent = cost_of(warm, options.get("batch_size") or 32)
-        return session, options
-
-    def _begun_warmly(self, model, options):
-        """What a warm start did; `None` where training goes on."""
-        if self.resume and unwrapped(model.optimizer).progress.position:
-            return None
-        return begin_warmly(model, options)
+            engine, for_keras = prepared(program, schedule, options, self.memory)
+            seconds, compiling = engine.seconds, engine.compile
+        else:
+            engine, for_keras = model.fine_gradient(), options
+            seconds, compiling = 0.0, lambda: None
+        spent = 0.0
+        if self.warm_start and not (self.resume and optimizer.progress.position):
+            warm = begin_warmly(model, options, meanwhile=compiling)
+            seconds += warm.seconds
+            spent = cost_of(warm, options.get("batch_size") or 32)
+        else:
+            compiling()
+        session = Session(model, schedule, engine, factors, self.resume, seconds, spent)
+        return session, for_keras
 
     @property
     def reads_data(self) -> bool:

@@ -83,34 +83,38 @@ def complement(kernel: np.ndarray, inputs: Chain, coarse: int, fine: int) -> np.
 
 
 def prolonged_moments(
-    momentum: np.ndarray,
-    velocity: np.ndarray,
+    moments: Sequence[np.ndarray],
     chains: Sequence[Chain],
     coarse: int,
     fine: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Adam's moments at one level from those at a coarser one.
+    power: int = 2,
+) -> list[np.ndarray]:
+    """What an optimizer knows of the gradient at one level, from a coarser one.
 
-    The step that they stand for, m / sqrt(v), becomes the prolonged one, so that the
+    The step that it stands for, m / v^(1/2), becomes the prolonged one, so that the
     first fine step goes where the coarse level's next one would have gone. Fresh
     moments would send every weight a whole learning rate away, and undo the start.
 
     Args:
-        momentum: m, of the shape of a weight at level `coarse`.
-        velocity: v, of the same shape.
+        moments: m and v, or v alone, of the shape of a weight at level `coarse`.
         chains: What the weight's axes live on; the last one is the layer's units.
         coarse, fine: The two levels.
+        power: Of the gradient's size in v: 2 for Adam's, 1 for Adamax's.
+
+    Returns:
+        The same at level `fine`.
 
     >>> from msann.topology import chain, path
     >>> ends = [chain(path(2), depth=1)] * 2
-    >>> m, v = prolonged_moments(np.array([[2.0]]), np.array([[16.0]]), ends, 1, 0)
+    >>> m, v = prolonged_moments([np.array([[2.0]]), np.array([[16.0]])], ends, 1, 0)
     >>> m.round(6).tolist(), (m / np.sqrt(v)).round(6).tolist()
     ([[1.0, 1.0], [1.0, 1.0]], [[0.25, 0.25], [0.25, 0.25]])
     """
-    root = np.sqrt(velocity)
+    *means, size = moments
+    root = size ** (1 / power)
     # Where no gradient ever came, the step is 0, whatever stands in its place.
     root = np.maximum(root, max(float(root.max(initial=0)) * LEAST, TINY))
-    step = lifted(momentum / root, chains, coarse, fine)
+    steps = [lifted(mean / root, chains, coarse, fine) for mean in means]
     for axis, one in enumerate(chains):
         P = one.between(coarse, fine)
         if P.shape[0] == P.shape[1]:
@@ -120,7 +124,7 @@ def prolonged_moments(
         ratio = P.shape[0] / P.shape[1]
         share = 1 / ratio if axis == len(chains) - 1 else ratio
         root = np.take(root * root.dtype.type(share), nearest(P), axis=axis)
-    return step * root, np.square(root)
+    return [*(step * root for step in steps), root**power]
 
 
 def finer_weights(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
 
 from msann_keras.layers import at_level
 from msann_keras.nested.level import values_of
-from msann_keras.nested.optimizer import MOMENTS, copy_of, counter_of, moments
+from msann_keras.nested.optimizer import copy_of, counter_of, moments
 from msann_keras.nested.record import Record
 from msann_keras.nested.warm_start import warm_start
 from msann_keras.optimizers.multilevel import unwrapped
@@ -17,7 +19,11 @@ from msann_keras.samples import split
 from msann_keras.spaces import walk
 
 
-def begin_warmly(model: keras.Model, options: dict[str, Any]) -> Record:
+def begin_warmly(
+    model: keras.Model,
+    options: dict[str, Any],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Record:
     """Start a compiled `MultilevelModel` from its coarsest network, before a `fit`.
 
     Its plain twin (`merge`) is started; then the weights come into level 0, whose
@@ -26,6 +32,8 @@ def begin_warmly(model: keras.Model, options: dict[str, Any]) -> Record:
     Args:
         model: A compiled, built, functional `MultilevelModel`.
         options: Arguments of `fit` by name.
+        meanwhile: What a thread does beside it. It has ended when the model's weights
+            change.
 
     Returns:
         What the start did.
@@ -48,16 +56,19 @@ def begin_warmly(model: keras.Model, options: dict[str, Any]) -> Record:
         loss_weights=model.loss_weights,
         run_eagerly=model.run_eagerly,
     )
-    record = warm_start(
-        plain,
-        x,
-        y,
-        topology=_topologies(model),
-        batch_size=options.get("batch_size") or 32,
-        sample_weight=weights,
-        validation_data=options.get("validation_data"),
-        verbose=0,
-    )
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(meanwhile)
+        record = warm_start(
+            plain,
+            x,
+            y,
+            topology=_topologies(model),
+            batch_size=options.get("batch_size") or 32,
+            sample_weight=weights,
+            validation_data=options.get("validation_data"),
+            verbose=0,
+        )
+        beside.result()
     if record.levels:
         _take(model, plain)
     return record
@@ -90,12 +101,13 @@ def _take(model, plain) -> None:
         twins |= dict(zip(map(id, layer.level_weights(0)), twin.weights, strict=True))
     optimizer = unwrapped(model.optimizer)
     own, other = optimizer.levels[0], unwrapped(plain.optimizer)
-    if type(own).__name__ not in MOMENTS:
+    if not (theirs := moments(other)):
         return
     places = {id(v): place for place, v in enumerate(plain.trainable_variables)}
-    for slots, theirs in zip(moments(own), moments(other), strict=True):
-        level_0 = at_level(optimizer.built_for, 0)
-        for variable, slot in zip(level_0, slots, strict=True):
-            slot.assign(theirs[places[id(twins[id(variable)])]])
+    level_0 = at_level(optimizer.built_for, 0)
+    for variable, slots in zip(level_0, moments(own), strict=True):
+        known = theirs[places[id(twins[id(variable)])]]
+        for slot, value in zip(slots, known, strict=True):
+            slot.assign(value)
     if schedule_of(own) is None and not own.use_ema:
         counter_of(own).assign(counter_of(other))

@@ -12,12 +12,21 @@ from msann_keras.nested.handover import prolonged_moments
 from msann_keras.optimizers.multilevel import unwrapped
 from msann_keras.optimizers.rates import schedule_of
 
-#: Optimizers whose slots "momentum" and "velocity" are the first and second moments of
-#: the gradient, so that momentum / sqrt(velocity) is the direction of a step.
-MOMENTS = ("Adam", "AdamW", "Nadam")
+#: What optimizers that divide a gradient, or its mean, by its size call the mean, if
+#: they have one, and the size: each is a variable for each weight.
+MOMENTS = {
+    "Adam": ("momentum", "velocity"),
+    "AdamW": ("momentum", "velocity"),
+    "Nadam": ("momentum", "velocity"),
+    "Adamax": ("momentum", "norm"),
+    "RMSprop": ("velocity",),
+    "TF1RMSprop": ("mean_square",),
+}
+#: Sizes that are no squares.
+ROOTS = ("norm",)
 #: Optimizers whose steps are as long as the rate says, whatever the gradient is. The
 #: weights of smaller layers are larger, and so are the steps that suit them.
-OF_ONE_LENGTH = (*MOMENTS, "Adamax", "RMSprop", "TF1RMSprop", "Lion")
+OF_ONE_LENGTH = (*MOMENTS, "Lion")
 
 
 def copy_of(
@@ -71,16 +80,17 @@ def hand_over_state(
         coarse, fine: The two levels.
 
     Returns:
-        Whether anything was moved: optimizers that are not of Adam's kind start afresh.
+        Whether anything was moved: optimizers that are not in `MOMENTS` start afresh.
     """
     source, target = unwrapped(source), unwrapped(target)
-    if type(source).__name__ not in MOMENTS:
+    names = MOMENTS.get(type(source).__name__)
+    if names is None:
         return False
-    pairs = zip(chains, *moments(source), *moments(target), strict=True)
-    for axes, *slots in pairs:
-        own = map(ops.convert_to_numpy, slots[:2])
-        moved = prolonged_moments(*own, axes, coarse, fine)
-        for variable, value in zip(slots[2:], moved, strict=True):
+    power = 1 if names[-1] in ROOTS else 2
+    for axes, own, slots in zip(chains, moments(source), moments(target), strict=True):
+        values = [ops.convert_to_numpy(slot) for slot in own]
+        moved = prolonged_moments(values, axes, coarse, fine, power)
+        for variable, value in zip(slots, moved, strict=True):
             variable.assign(value)
     # A schedule would begin in its midst, and averages of weights are begun with the
     # weights of the first step.
@@ -105,7 +115,9 @@ def begin_anew(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
         variable.assign(first)
 
 
-def moments(optimizer: keras.optimizers.Optimizer) -> list[list]:
-    """Adam's first and second moments, each in the order of the weights."""
-    names = ("_momentum", "_velocity")
-    return [[v for v in optimizer.variables if v.name.endswith(x)] for x in names]
+def moments(optimizer: keras.optimizers.Optimizer) -> list[tuple]:
+    """For each weight, in their order, the variables that `MOMENTS` names."""
+    names = MOMENTS.get(type(optimizer).__name__, ())
+    every = optimizer.variables
+    slots = ([v for v in every if v.name.endswith(f"_{name}")] for name in names)
+    return [*zip(*slots, strict=True)]

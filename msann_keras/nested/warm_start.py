@@ -15,6 +15,8 @@ from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import MOST_HELD, Samples, held_back
 from msann_keras.nested.iteration import NestedIteration
 from msann_keras.nested.record import Display, Record
+from msann_keras.optimizers.multilevel import unwrapped
+from msann_keras.optimizers.rates import schedule_of
 from msann_keras.plan import MEMORY, planned
 from msann_keras.samples import parts_of, rows_of, some_of
 from msann_keras.spaces import multilevel_within, walk
@@ -83,9 +85,10 @@ def warm_start(
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: The model is not compiled or built, is a `MultilevelModel`, has a
-            layer without a coarse form or a constraint that fixes norms; data are
-            missing, contain NaN, do not fit or are fewer than a batch; an argument is
-            none of the above. The model is unchanged then.
+            layer without a coarse form, a constraint that fixes norms or a learning
+            rate that is a function; data are missing, contain NaN, do not fit or are
+            fewer than a batch; an argument is none of the above. The model is unchanged
+            then.
 
     Example:
 
@@ -156,6 +159,7 @@ def _check(model) -> None:
             "`model` must be compiled with an optimizer and a loss, since its coarse "
             f"networks train with the same. Received: {model.name!r}, which is not"
         )
+    schedule_of(unwrapped(model.optimizer))  # refuses a rate that is a function
 
 
 def _check_constraints(seen) -> None:

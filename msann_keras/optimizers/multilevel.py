@@ -68,10 +68,9 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     Raises:
         ValueError: `optimizer` is missing, or a `LossScaleOptimizer`, which belongs
-            outside; `depth` is no integer >= 0; or `rate_factors` are not L + 1
-            positive numbers that begin with 1; `packed` is not as `get_config` has it.
-            In `build`: `use_ema` with weights of
-            no level.
+            outside, or its learning rate is a function; `depth` is no integer >= 0; or
+            `rate_factors` are not L + 1 positive numbers that begin with 1; `packed` is
+            not as `get_config` has it. In `build`: `use_ema` with weights of no level.
     """
 
     def __init__(

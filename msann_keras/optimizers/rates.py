@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keras
 
+from msann import checks
+
 
 class LevelRate(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate of level 0 times a factor, at a level's own step.
@@ -34,7 +36,16 @@ def is_schedule(rate) -> bool:
 
 
 def schedule_of(optimizer):
-    """The optimizer's learning-rate schedule, if it has one."""
+    """The optimizer's learning-rate schedule, if it has one.
+
+    Raises:
+        ValueError: The rate is a Python function, which no copy could be given.
+    """
     rate = optimizer.get_config()["learning_rate"]
-    rate = keras.saving.deserialize_keras_object(rate) if isinstance(rate, dict) else 0
+    if not isinstance(rate, dict):
+        return None
+    if rate["class_name"] in ("function", "__lambda__"):
+        wanted = "a number or a LearningRateSchedule, since copies are made of it"
+        checks.refuse("learning_rate", "a function", wanted)
+    rate = keras.saving.deserialize_keras_object(rate)
     return rate if is_schedule(rate) else None

@@ -9,6 +9,7 @@ its batches on a dataset of tickets, one for each cycle.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from msann import checks
-from msann.schedules import Schedule, State
+from msann.schedules import Schedule, State, Visit
 from msann_keras.engines.coarsened.data import MEMORY, Arrays, Batches
 from msann_keras.engines.coarsened.program import Program
 from msann_keras.samples import check_validation, split
@@ -31,6 +32,7 @@ class CoarsenedCycles:
         source: The samples, in chunks.
         batch_size: Examples in a batch of the program.
         schedule: Whose cycles are made.
+        visits: Of the first call.
         rng: For the order of the samples.
 
     Attributes:
@@ -46,10 +48,11 @@ class CoarsenedCycles:
         source: Arrays | Batches,
         batch_size: int,
         schedule: Schedule,
+        visits: Sequence[Visit],
         rng: np.random.Generator,
     ):
         self.program, self.source = program, source
-        self.batch_size, self.rng = batch_size, rng
+        self.batch_size, self.rng, self._visits = batch_size, rng, visits
         self._shares = np.array(program.model.hierarchy.shares)
         self._cycle_cost = self.cost(schedule.cycle)
         began = time.perf_counter()
@@ -61,11 +64,14 @@ class CoarsenedCycles:
         """What visits cost, in examples at level 0."""
         return float(self._shares @ self.program.batches(visits)) * self.batch_size
 
-    def begin(self, visits) -> None:
-        """Compile for calls of so many visits, and move Theta into level 0."""
+    def begin(self) -> None:
+        """Move Theta into level 0, and make what the logs come from."""
         _build_metrics(self.program, self._chunk)
         self.program.begin()
-        self.program.prepare(self._chunk, self.batch_size, visits)
+
+    def compile(self) -> None:
+        """Compile for calls as long as the first, which changes nothing."""
+        self.program.prepare(self._chunk, self.batch_size, self._visits)
 
     def due(self, iterator) -> int:
         """Cycles of a call: one for each ticket that is left."""
@@ -107,7 +113,7 @@ def prepared(
     options: dict[str, Any],
     memory: int | None = None,
 ) -> tuple[CoarsenedCycles, dict[str, Any]]:
-    """An engine for one `fit`, compiled, and what Keras's own `fit` is to be given.
+    """An engine for one `fit`, to be compiled, and what Keras's `fit` is to be given.
 
     Args:
         program: The model's compiled cycles.
@@ -149,9 +155,9 @@ def prepared(
             options.setdefault("validation_batch_size", batch_size)
         batch_size = min(batch_size or 32, source.rows)
     read = time.perf_counter() - began
-    engine = CoarsenedCycles(program, source, batch_size, schedule, rng)
+    engine = CoarsenedCycles(program, source, batch_size, schedule, visits, rng)
     engine.seconds += read
-    engine.begin(visits)
+    engine.begin()
     tickets = engine.tickets(options.pop("steps_per_epoch", None))
     return engine, options | {"x": tickets, "shuffle": False}
 

@@ -146,6 +146,17 @@ def objects(seed, count=1, size=4096, train=5000, validation=1000):
     return Data(*draw(size, samples=train, validation=validation, seed=seed)[:4])
 
 
+def digits(seed):
+    """The digits of the paper's section 4.3 that need no network, 32 x 32, to themselves.
+
+    Args:
+        seed: As every data function has it; it changes nothing.
+    """
+    images = load_mnist("bundled", size=32, validation=1000, seed=2019)
+    x, x_validation = images.x_train, images.x_validation
+    return Data(x, x, x_validation, x_validation)
+
+
 def fashion(seed, labels=False, folder=FASHION):
     """Fashion-MNIST in its own split and order, so the seed changes nothing.
 

@@ -16,6 +16,7 @@ from benchmarks.practice.data import (
     FASHION,
     Data,
     burgers,
+    digits,
     ecg,
     fashion,
     mnist1d,
@@ -140,16 +141,18 @@ def _fashion_task(name, why, sizes, **options):
     )
 
 
-def _objects_task(name, why, count, size=4096):
-    """A task of the paper's section 4.2 and its network, as the clock has it."""
-    sizes = (size, size // 4, size // 8, size // 4, size)
-    return Task(
-        name,
-        why,
-        partial(objects, count=count, size=size),
-        Network(sizes, "sigmoid", last="sigmoid"),
-        20.0,
-    )
+def _objects_task(count, size, budget):
+    """A task of the paper's section 4.2, as large as the clock has it."""
+    name = {1: "one-object", 2: "two-objects"}[count]
+    samples = min(20_000, 20_480_000 // size)
+    data = partial(objects, count=count, size=size, train=samples)
+    why = "the paper's task" if count == 1 else "the paper's harder task"
+    return Task(f"{name}-{size}", why, data, _paper_network(size), budget)
+
+
+def _paper_network(n):
+    """The network of the paper's tasks."""
+    return Network((n, n // 4, n // 8, n // 4, n), "sigmoid", last="sigmoid")
 
 
 def _mnist1d_task(name, why, shuffled):
@@ -211,8 +214,19 @@ TASKS = {
             20.0,
             shuffled=True,
         ),
-        _objects_task("one-object-4096", "the paper's task, finer", 1),
-        _objects_task("two-objects-4096", "the paper's harder task, finer", 2),
+        _objects_task(1, 1024, 10.0),
+        _objects_task(1, 2048, 10.0),
+        _objects_task(1, 4096, 20.0),
+        _objects_task(2, 1024, 10.0),
+        _objects_task(2, 4096, 20.0),
+        Task(
+            "mnist",
+            "the paper's digits",
+            digits,
+            _paper_network(1024),
+            10.0,
+            _grid(32, 32),
+        ),
         _mnist1d_task("mnist1d", "a small network on short signals", shuffled=False),
         _mnist1d_task("mnist1d-shuffled", "its control", shuffled=True),
         _poisson_task(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
-from experiments.mnist import idx_file, read_idx
+from experiments.mnist import idx_file, load_mnist, read_idx
 from experiments.synthetic import one_object, two_objects
 
 #: Where Debian's package `dataset-fashion-mnist` has its files.
@@ -147,7 +147,7 @@ def objects(seed, count=1, size=4096, train=5000, validation=1000):
 
 
 def digits(seed):
-    """The digits of the paper's section 4.3 that need no network, 32 x 32, to themselves.
+    """Digits of the paper's section 4.3, 32 x 32, to themselves; they need no network.
 
     Args:
         seed: As every data function has it; it changes nothing.

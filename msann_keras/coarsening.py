@@ -22,7 +22,17 @@ import keras
 from msann.hierarchy import Hierarchy, Weight
 from msann.topology import Chain
 from msann_keras.averages import check_constants, dtype_of_averages
-from msann_keras.spaces import DENSE, POINTWISE, RANDOM, RESHAPING, Walk, adds_up
+from msann_keras.kinds import (
+    DENSE,
+    NORMALISING,
+    POINTWISE,
+    PREPROCESSING,
+    RANDOM,
+    RESHAPING,
+    STEM,
+    adds_up,
+)
+from msann_keras.spaces import Walk
 from msann_keras.transfer import on_averages, prolonged, restricted
 
 
@@ -39,8 +49,8 @@ class Coarsening(NamedTuple):
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
-        """The model's dense layers, in order."""
-        return [step.layer for step in self.seen.dense]
+        """The model's layers with weights, in order."""
+        return [step.layer for step in self.seen.weighted]
 
     @property
     def inputs(self) -> list[Chain]:
@@ -54,20 +64,22 @@ class Coarsening(NamedTuple):
 
     @property
     def weight_chains(self) -> list[tuple[Chain, ...]]:
-        """What the axes of each kernel and bias live on, layer by layer."""
+        """What the axes of each kernel and vector live on, layer by layer."""
         result = []
-        for step in self.seen.dense:
-            target = self.chains[step.target]
-            result.append((self.chains[step.sources[0]], target))
-            if step.layer.use_bias:
-                result.append((target,))
+        for step in self.seen.weighted:
+            source, target = (self.chains[x] for x in (step.sources[0], step.target))
+            if step.kind is DENSE:
+                result += [(source, target), (target,)][: 1 + step.layer.use_bias]
+            else:
+                result += [(target,)] * len(step.layer.weights)
         return result
 
     @property
     def hierarchy(self) -> Hierarchy:
         """Sizes and parameters of the levels."""
         kernels = [one for one in self.weight_chains if len(one) == 2]
-        pairs = zip(self.layers, kernels, strict=True)
+        layers = [step.layer for step in self.seen.dense]
+        pairs = zip(layers, kernels, strict=True)
         return Hierarchy([Weight(x.name, *one, x.use_bias) for x, one in pairs])
 
     def network(self, level: int) -> keras.Model:
@@ -107,6 +119,17 @@ class Coarsening(NamedTuple):
         """Inputs, one after another, in the structure that the model takes them in."""
         return keras.tree.pack_sequence_as(self.seen.graph.input, list(inputs))
 
+    def flat(self, targets: Sequence) -> list:
+        """Targets as coarse networks give outputs: not folded into several axes.
+
+        Args:
+            targets: An array for each output.
+        """
+        return [
+            target.reshape(len(target), -1) if axes == target.shape[1:] else target
+            for target, axes in zip(targets, self.seen.folds, strict=True)
+        ]
+
     def weights(self, variables: list, level: int) -> list:
         """The weights of M_l's layers from the level's variables V and v.
 
@@ -144,8 +167,14 @@ def coarsened(
     """
     chains: dict[str, Chain] = {}
     for step in seen.steps:
+        if step.kind is DENSE and step.sources[0] not in {*seen.inputs, *chains}:
+            before = step.sources[0]
+            refuse(
+                step.layer,
+                f"it reads one axis of what {before!r} takes apart after a dense layer",
+            )
         _check_step(step, chains, ends)
-    for step in seen.dense:
+    for step in seen.weighted:
         if not step.layer.trainable:
             refuse(step.layer, "it does not train; coarsened data train every layer")
         for side, space in (("input", step.sources[0]), ("output", step.target)):
@@ -173,16 +202,20 @@ def _check_step(step, chains, ends):
         _meet(layer, chains, step.target, target)
         _refuse_softmax(layer, target)
     elif step.kind is POINTWISE:
+        if step.is_folded and adds_up(layer):
+            refuse(layer, "its softmax adds up over an axis of a space that is folded")
         _refuse_softmax(layer, chains.get(sources[0]))
         for other in sources[1:]:
             _join(layer, chains, sources[0], other)
-    elif step.kind is RESHAPING:
-        if step.since_input is None:
+    elif step.kind in STEM:
+        if step.since_input is None and step.kind is PREPROCESSING:
+            refuse(layer, "it comes after a dense layer, and not right after the data")
+        if step.since_input is None and step.target not in sources:
             refuse(layer, "it comes after a dense layer, whose space it takes apart")
-        for before in step.since_input:
-            if isinstance(before, RANDOM):
-                refuse(before, "it must come after the reshaping layers")
-    else:
+        for before in step.since_input or ():
+            if isinstance(before, (*RANDOM, *NORMALISING.layers)):
+                refuse(before, f"it must come after {layer.name!r}")
+    elif step.kind is not NORMALISING:
         refuse(layer, f"a {type(layer).__name__} layer has no coarse form")
 
 

@@ -8,16 +8,18 @@ from msann import checks
 from msann.topology import Topology
 from msann.topology.others import Shuffled
 from msann_keras.initializers import Multilevel
-from msann_keras.layers import MultilevelDense
-from msann_keras.model import MultilevelModel
-from msann_keras.spaces import (
+from msann_keras.kinds import (
     DENSE,
     KINDS,
+    NORMALISING,
+    WEIGHTED,
     copied,
     dense_like,
     kind_of,
-    walk,
 )
+from msann_keras.layers import MultilevelDense
+from msann_keras.model import MultilevelModel
+from msann_keras.spaces import walk
 from msann_keras.topologies import TopologyLike, sources_of, topologies_of
 
 
@@ -134,7 +136,7 @@ def _drawn_for(topology: Topology, number: int) -> Topology:
 
 def _refuse_unconvertible(layer) -> None:
     kind = kind_of(layer)
-    if kind is not DENSE and kind is not None:
+    if kind not in (DENSE, NORMALISING, None):
         return
     if isinstance(layer, MultilevelDense):
         _refuse(layer, "it is multilevel already")
@@ -146,8 +148,9 @@ def _refuse_unconvertible(layer) -> None:
         )
     if not isinstance(layer, keras.layers.Layer):
         _refuse(layer, "it is an operation, not a layer; use a Keras layer for it")
-    if kind is None:
-        known = sorted(x.__name__ for k in KINDS if k is not DENSE for x in k.layers)
+    if kind is not DENSE:
+        plain = [kind for kind in KINDS if kind not in WEIGHTED]
+        known = sorted(x.__name__ for kind in plain for x in kind.layers)
         _refuse(
             layer,
             f"a {type(layer).__name__} layer has no multilevel form here; "

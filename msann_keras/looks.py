@@ -11,8 +11,9 @@ from keras import ops
 
 from msann.choice import best_family, best_lattice, levels_of
 from msann.topology import Topology, identity, path, slower
+from msann_keras.kinds import POINTWISE
 from msann_keras.samples import Parts, rows_of
-from msann_keras.spaces import POINTWISE, Walk
+from msann_keras.spaces import Walk
 from msann_keras.topologies import TopologyLike, sources_of, topologies_of
 
 #: Samples that are looked at, spread over all of them: so many, or fewer of large ones.
@@ -154,8 +155,8 @@ def coarsens(topology: Topology) -> bool:
 
 
 def _shape(seen, names) -> tuple[int, ...] | None:
-    """The axes of a sample that the model flattens to the space, if it does."""
+    """The axes of a sample that the model flattens to the space, or folds it into."""
     for name, tensor in zip(seen.inputs, seen.graph.inputs, strict=True):
         if name in names and len(tensor.shape) > 2 and seen.stem is not None:
             return tuple(tensor.shape[1:])
-    return None
+    return next((seen.folded[name] for name in names if name in seen.folded), None)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import keras
 
+from msann_keras.kinds import copied, dense_like
 from msann_keras.layers import MultilevelDense
-from msann_keras.spaces import copied, dense_like, functional, multilevel_within
+from msann_keras.spaces import functional, multilevel_within
 
 
 def merge(model: keras.Model, name: str | None = None) -> keras.Model:

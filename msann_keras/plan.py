@@ -130,8 +130,8 @@ def plan(
     """Say what a coarse start would do for a model on some data, and why.
 
     Args:
-        model: A built Sequential or functional model of Dense, pointwise and reshaping
-            layers; it need not be compiled, and is not changed.
+        model: A built Sequential or functional model, as `warm_start` takes it; it need
+            not be compiled, and is not changed.
         x: Inputs as `fit` takes them: arrays, or batches of inputs and targets.
         y: Targets, if `x` is arrays.
         topology: What the spaces look like, as `multilevel` takes it. `None` chooses

@@ -4,136 +4,30 @@ A *space* is the input's pixels, or the units of one layer. Dense layers read on
 and make another, pointwise layers keep the space, reshaping layers make a new one.
 `walk` goes once through a model's graph of layers and notes which layer reads and makes
 which space; conversion, coarse networks and whatever comes next ask that list.
-
-A kind of layer is added here and nowhere else: `KINDS` says how it treats spaces and
-what its coarse form is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 
 from msann_keras.keras_private import layers_within
+from msann_keras.kinds import (
+    DENSE,
+    NORMALISING,
+    POINTWISE,
+    PREPROCESSING,
+    RESHAPING,
+    STEM,
+    WEIGHTED,
+    Kind,
+    adds_up,
+    copied,
+    dense_like,
+    kind_of,
+)
 from msann_keras.layers.dense import MultilevelDense
-
-#: The arguments that Dense and MultilevelDense have in common.
-SHARED = (
-    "name",
-    "trainable",
-    "dtype",
-    "units",
-    "activation",
-    "use_bias",
-    "kernel_initializer",
-    "bias_initializer",
-    "kernel_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-)
-
-
-def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """A layer of the same class and config, with weights of its own."""
-    return type(layer).from_config(layer.get_config())
-
-
-def dense_like(
-    layer: keras.layers.Layer, kind: type = keras.layers.Dense, **others: Any
-) -> keras.layers.Dense:
-    """A dense layer with the config of another one, but for what is given.
-
-    The activation is the same object: a function need not be registered with Keras.
-
-    Args:
-        layer: Of either dense class.
-        kind: The class that is made.
-        others: What differs, and what `kind` takes beside `SHARED`.
-    """
-    known = layer.get_config()
-    config = {key: known[key] for key in SHARED if key in known}
-    made = kind.from_config(config | {"activation": None} | others)
-    made.activation = layer.activation
-    return made
-
-
-def adds_up(layer: keras.layers.Layer) -> bool:
-    """Whether a layer's activation takes a space as a whole: a softmax."""
-    across = (keras.activations.softmax, keras.activations.log_softmax)
-    is_softmax = isinstance(layer, keras.layers.Softmax)
-    return is_softmax or getattr(layer, "activation", None) in across
-
-
-class Kind(NamedTuple):
-    """How the layers of one kind treat spaces.
-
-    Attributes:
-        layers: Their classes.
-        coarse: Makes a layer's coarse form from the layer and, if it makes a space, the
-            space's size on the coarse level; `None` if there is no such form.
-    """
-
-    layers: tuple[type, ...]
-    coarse: Callable[[keras.layers.Layer, int | None], keras.layers.Layer] | None
-
-
-#: Layers that draw random numbers when they train.
-RANDOM = (
-    keras.layers.Dropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.AlphaDropout,
-)
-#: A dense layer reads one space and makes another, its units. The coarse form draws no
-#: weights, since it is given those of a level.
-DENSE = Kind(
-    (keras.layers.Dense, MultilevelDense),
-    lambda layer, units: dense_like(
-        layer, units=units, kernel_initializer="zeros", bias_initializer="zeros"
-    ),
-)
-#: Layers without weights whose output lives on the space of their input.
-POINTWISE = Kind(
-    (
-        *RANDOM,
-        keras.layers.Activation,
-        keras.layers.ReLU,
-        keras.layers.LeakyReLU,
-        keras.layers.ELU,
-        keras.layers.Softmax,
-        keras.layers.ActivityRegularization,
-        keras.layers.Identity,
-        keras.layers.Rescaling,
-        keras.layers.Add,
-        keras.layers.Subtract,
-        keras.layers.Multiply,
-        keras.layers.Average,
-        keras.layers.Maximum,
-        keras.layers.Minimum,
-    ),
-    lambda layer, units: copied(layer),
-)
-#: Layers without weights that make a new space. On data they are applied once, before
-#: averaging (the *stem*), so that on a coarse level nothing of them is left.
-RESHAPING = Kind(
-    (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Permute),
-    lambda layer, units: keras.layers.Identity(name=layer.name),
-)
-#: A layer that makes one space of several.
-JOINING = Kind((keras.layers.Concatenate,), None)
-
-KINDS = (DENSE, POINTWISE, RESHAPING, JOINING)
-
-
-def kind_of(layer: keras.layers.Layer) -> Kind | None:
-    """The kind of a layer; `None` for a stranger, and for a subclass of `Dense`."""
-    if isinstance(layer, keras.layers.Dense) and type(layer) is not keras.layers.Dense:
-        return None
-    return next((kind for kind in KINDS if isinstance(layer, kind.layers)), None)
 
 
 class Step(NamedTuple):
@@ -146,6 +40,8 @@ class Step(NamedTuple):
         target: Name of the space that its output lives on.
         since_input: The layers from a model's input up to this one, if none of them is
             dense (so the output is still data); otherwise `None`.
+        is_folded: Whether the output has the target space in several axes, as units
+            have that are reshaped to an image.
     """
 
     layer: keras.layers.Layer
@@ -153,6 +49,7 @@ class Step(NamedTuple):
     sources: tuple[str, ...]
     target: str
     since_input: tuple[keras.layers.Layer, ...] | None
+    is_folded: bool
 
 
 class Walk(NamedTuple):
@@ -165,8 +62,9 @@ class Walk(NamedTuple):
             several), or the name of the layer that makes it.
         inputs: The space of each input, behind its last reshaping layer.
         outputs: The space of each output.
-        stem: The reshaping layers between the inputs and the first dense layers, as a
-            model; `None` without such.
+        folds: The axes that each output folds its space into; `None` where it does not.
+        stem: The layers between the inputs and the first dense layers that data can be
+            taken through once and for all, as a model; `None` without such.
         stem_layers: Their names, and those of the layers before them.
     """
 
@@ -175,17 +73,29 @@ class Walk(NamedTuple):
     sizes: dict[str, int]
     inputs: list[str]
     outputs: list[str]
+    folds: list[tuple[int, ...] | None]
     stem: keras.Model | None
     stem_layers: frozenset[str]
 
     @property
-    def dense(self) -> list[Step]:
-        """Steps of dense layers; of a layer that is called twice, the first."""
+    def weighted(self) -> list[Step]:
+        """Steps of layers with weights; of a layer that is called twice, the first."""
         first = {}
         for step in self.steps:
-            if step.kind is DENSE:
+            if step.kind in WEIGHTED:
                 first.setdefault(step.layer.name, step)
         return list(first.values())
+
+    @property
+    def dense(self) -> list[Step]:
+        """Those of dense layers."""
+        return [step for step in self.weighted if step.kind is DENSE]
+
+    @property
+    def folded(self) -> dict[str, tuple[int, ...]]:
+        """The axes of each output that folds its space, by the space's name."""
+        pairs = zip(self.outputs, self.folds, strict=True)
+        return {space: axes for space, axes in pairs if axes is not None}
 
     @property
     def added_up(self) -> set[str]:
@@ -227,6 +137,8 @@ class _Walker:
         self.space, self.alive = {}, []
         # Of tensors that are still data: the input, and the layers since then.
         self.origin, self.entry, self.stem_layers = {}, {}, set()
+        # Of folded tensors: what their last axis is called where it is taken by itself.
+        self.folded = {}
 
     def walk(self):
         clone = keras.models.clone_model(
@@ -243,15 +155,18 @@ class _Walker:
             self.sizes,
             [self._space(x) for x in entries],
             [self._space(x) for x in clone.outputs],
+            [x.shape[1:] if id(x) in self.folded else None for x in clone.outputs],
             stem,
             frozenset(self.stem_layers),
         )
 
-    def _space(self, tensor):
+    def _space(self, tensor, kind=None):
         name = self.space.get(id(tensor))
         if name is None:  # a tensor that no layer made
             name = self.space[id(tensor)] = "input" if self.single else tensor.name
             self.origin[id(tensor)] = (tensor, ())
+        if kind not in (None, POINTWISE, RESHAPING):  # but along the last axis
+            name = self.folded.get(id(tensor), name)
         self.sizes.setdefault(name, tensor.shape[-1])
         return name
 
@@ -261,26 +176,41 @@ class _Walker:
             for x in keras.tree.flatten((args, kwargs))
             if isinstance(x, keras.KerasTensor)
         ]
-        sources = tuple(self._space(x) for x in tensors)
+        layer = self._original(clone)
+        kind = kind_of(layer, len(tensors[0].shape))
+        sources = tuple(self._space(x, kind) for x in tensors)
         outputs = clone(*args, **kwargs)
         self.alive += [*tensors, *keras.tree.flatten(outputs)]
-        layer = self._original(clone)
-        kind = kind_of(layer)
         made = keras.tree.flatten(outputs)
         same = [s for s in sources if self.sizes[s] == made[0].shape[-1]]
-        target = same[0] if kind is POINTWISE and same else clone.name
-        since_input = None
+        keeps = kind in (POINTWISE, NORMALISING, PREPROCESSING) and same
+        target = same[0] if keeps else clone.name
+        since_input, is_folded = None, False
         if kind is not DENSE and all(id(x) in self.origin for x in tensors):
             source, before = self.origin[id(tensors[0])]
             since_input = (*before, layer)
             self.origin.update({id(x): (source, since_input) for x in made})
-            if kind is RESHAPING:
+            if kind in STEM:
                 self.entry[id(source)] = made[0]
                 self.stem_layers.update(x.name for x in since_input)
+        elif self._keeps(layer, kind, tensors, made[0]):
+            target, is_folded = sources[0], len(made[0].shape) > 2
+            if is_folded:
+                last_axis = self.folded.get(id(tensors[0]), clone.name)
+                self.folded[id(made[0])] = last_axis
         self.space.update({id(x): target for x in made})
         self.sizes.setdefault(target, made[0].shape[-1])
-        self.steps.append(Step(layer, kind, sources, target, since_input))
+        self.steps.append(Step(layer, kind, sources, target, since_input, is_folded))
         return outputs
+
+    def _keeps(self, layer, kind, tensors, made):
+        """Whether a layer leaves a space whole that it folds, or that is folded."""
+        folded = [id(x) in self.folded for x in tensors]
+        if kind is POINTWISE:
+            return all(folded) and all(x.shape == made.shape for x in tensors)
+        if kind is not RESHAPING or isinstance(layer, keras.layers.Permute):
+            return False
+        return all(folded) or len(tensors[0].shape) == 2
 
     def _original(self, clone):
         if not isinstance(clone, keras.layers.Layer):  # an operation of `keras.ops`

@@ -7,7 +7,8 @@ from typing import Any
 
 from msann.topology import Topology, graph, identity, resolve
 from msann.topology.graph_topology import is_graph
-from msann_keras.spaces import DENSE, Walk
+from msann_keras.kinds import DENSE
+from msann_keras.spaces import Walk
 
 #: What stands for a topology; a graph of networkx or SciPy is `Any`.
 TopologyLike = Topology | str | Callable[[int], Topology] | dict[str, Any] | Any | None
@@ -71,7 +72,9 @@ def topologies_of(seen: Walk, topology: TopologyLike) -> dict[str, Topology]:
     }
     of_inputs = {result[name].size: result[name] for name in inputs if name in result}
     for name in outputs - set(result):
-        result[name] = of_inputs.get(sizes[name]) or identity(sizes[name])
+        # One axis may be classes, several are an image.
+        alone = asked_for if name in seen.folded else lambda _, size: identity(size)
+        result[name] = of_inputs.get(sizes[name]) or alone(name, sizes[name])
     if isinstance(topology, Topology) and topology.size not in sizes.values():
         raise ValueError(
             "`topology` must have as many nodes as some space of the model: "

@@ -313,7 +313,7 @@ REFUSALS = {
     "redraw": (redrawn, "'mine'.*another layer sees as"),
     "ordinary": (ordinary, "'mine'.*a Dense layer has no coarse form"),
     "normalised": (batch_normalised, "'mine'.*BatchNormalization layer has no coarse"),
-    "noise in front": (noise_before_flatten, "'mine'.*after the reshaping layers"),
+    "noise in front": (noise_before_flatten, "'mine'.*after 'flatten"),
     "unread input": (unread_input, "'mine'.*joins an input that no dense layer"),
     "frozen": (frozen, "'mine'.*does not train"),
     "subclassed": (Subclassed, "Sequential or functional model.*'mine'"),

@@ -191,10 +191,10 @@ def test_a_layer_without_a_coarse_form_is_named():
         [
             keras.Input((64,)),
             keras.layers.Dense(64),
-            keras.layers.BatchNormalization(name="normal"),
+            keras.layers.UnitNormalization(name="normal"),
             keras.layers.Dense(64),
         ]
     )
     x, y = waves(50, 64)
-    with pytest.raises(ValueError, match="'normal'.*BatchNormalization.*no coarse"):
+    with pytest.raises(ValueError, match="'normal'.*UnitNormalization.*no coarse"):
         ms.plan(model, x, y)

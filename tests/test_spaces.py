@@ -6,16 +6,16 @@ import pytest
 from keras import layers
 
 import msann_keras as ms
-from msann_keras.spaces import (
+from msann_keras.kinds import (
     DENSE,
     JOINING,
+    NORMALISING,
     POINTWISE,
+    PREPROCESSING,
     RESHAPING,
-    functional,
     kind_of,
-    multilevel_within,
-    walk,
 )
+from msann_keras.spaces import functional, multilevel_within, walk
 
 Input, Dense = keras.Input, layers.Dense
 
@@ -108,11 +108,48 @@ def test_reshaping_after_a_dense_layer_is_no_stem():
     seen = walk(keras.Model(inputs, Dense(3, name="two")(x)))
     assert written(seen) == [
         "one: input > one",
-        "apart: one > apart",
+        "apart: one > one",
         "two: apart > two",
     ]
     assert seen.stem is None
     assert seen.steps[1].since_input is None
+    assert seen.sizes == {"input": 8, "one": 8, "apart": 2, "two": 3}
+
+
+def test_reshaping_at_the_end_folds_a_space():
+    inputs = Input((8,))
+    x = layers.Reshape((4, 2), name="image")(Dense(8, name="one")(inputs))
+    x = layers.ReLU(name="relu")(x)
+    flat = layers.Flatten(name="flat")(x)
+    again = layers.Reshape((2, 2, 2), name="again")(x)
+    model = keras.Model(inputs, [x, flat, again, Dense(2, name="two")(flat)])
+    seen = walk(model)
+    assert sorted(written(seen)) == [
+        "again: one > one",
+        "flat: one > one",
+        "image: one > one",
+        "one: input > one",
+        "relu: one > one",
+        "two: one > two",
+    ]
+    folded = {step.layer.name for step in seen.steps if step.is_folded}
+    assert folded == {"image", "relu", "again"}
+    assert seen.outputs == ["one", "one", "one", "two"]
+    assert seen.folds == [(4, 2), None, (2, 2, 2), None]
+    assert walk(keras.Model(inputs, x)).folded == {"one": (4, 2)}
+
+
+@pytest.mark.parametrize(
+    "layer", [layers.Permute((2, 1)), layers.Add(), layers.Concatenate(axis=-1)]
+)
+def test_what_takes_a_folded_space_apart_makes_a_new_one(layer):
+    inputs = [Input((8,)), Input((4, 2))]
+    image = layers.Reshape((4, 2), name="image")(Dense(8, name="one")(inputs[0]))
+    both = [image, inputs[1]]
+    made = layer(image if isinstance(layer, layers.Permute) else both)
+    seen = walk(keras.Model(inputs, made))
+    assert seen.outputs == [layer.name] or seen.outputs == [inputs[1].name]
+    assert seen.folded == {}
 
 
 def test_a_layer_called_twice_is_two_steps_and_one_dense_layer():
@@ -170,12 +207,43 @@ class Scaled(Dense):
         (layers.Dropout(0.5), POINTWISE),
         (layers.Flatten(), RESHAPING),
         (layers.Concatenate(), JOINING),
-        (layers.BatchNormalization(), None),
+        (layers.BatchNormalization(), NORMALISING),
+        (layers.LayerNormalization(), NORMALISING),
+        (layers.Normalization(), PREPROCESSING),
+        (layers.UnitNormalization(), None),
         (keras.Sequential([Dense(2)]), None),
     ],
 )
 def test_kinds_of_layers(layer, kind):
     assert kind_of(layer) is kind
+
+
+def test_what_normalises_another_axis_than_the_last_is_a_stranger():
+    rows = keras.Input((3, 8))
+    for layer, kind in [
+        (layers.BatchNormalization(), NORMALISING),
+        (layers.BatchNormalization(axis=2), NORMALISING),
+        (layers.BatchNormalization(axis=1), None),
+        (layers.LayerNormalization(axis=(1, 2)), None),
+    ]:
+        layer(rows)
+        assert kind_of(layer, rank=3) is kind
+
+
+def test_what_has_adapted_to_data_is_part_of_the_stem():
+    inputs, norm = Input((2, 4)), layers.Normalization(name="norm")
+    norm.adapt(3 + 5 * np.random.default_rng(0).normal(size=(100, 2, 4)))
+    flat = layers.Flatten(name="flat")(norm(inputs))
+    seen = walk(keras.Model(inputs, Dense(3, name="out")(flat)))
+    assert written(seen) == [
+        "norm: input > input",
+        "flat: input > flat",
+        "out: flat > out",
+    ]
+    assert (seen.inputs, seen.stem_layers) == (["flat"], {"norm", "flat"})
+    data = np.random.default_rng(1).normal(size=(5, 2, 4))
+    expected = keras.ops.convert_to_numpy(norm(data)).reshape(5, 8)
+    np.testing.assert_allclose(seen.stem(data), expected, rtol=1e-6)
 
 
 def test_every_kind_has_a_coarse_form_or_none():

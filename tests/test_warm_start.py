@@ -242,8 +242,8 @@ def test_it_is_silent_if_asked(capsys):
     assert capsys.readouterr().out == ""
 
 
-def batch_normalised():
-    layers = [keras.layers.Dense(64), keras.layers.BatchNormalization(name="normal")]
+def with_a_stranger():
+    layers = [keras.layers.Dense(64), keras.layers.UnitNormalization(name="normal")]
     model = keras.Sequential([keras.Input((64,)), *layers, keras.layers.Dense(64)])
     model.compile("adam", "mse")
     return model
@@ -265,7 +265,7 @@ def by_function():
 
 REFUSALS = {
     "not compiled": ({"model": network(64, 64, 64)}, "`model` must be compiled"),
-    "without coarse form": ({"model": batch_normalised()}, "'normal'.*no coarse form"),
+    "without coarse form": ({"model": with_a_stranger()}, "'normal'.*no coarse form"),
     "frozen": ({"model": frozen()}, "does not train"),
     "rate": ({"model": by_function()}, "`learning_rate` must be a number or a Learn"),
     "few samples": ({"batch_size": 401}, "`batch_size` must be at most the 400 samp"),

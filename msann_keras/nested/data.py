@@ -81,7 +81,8 @@ def at_level(
     for begin in range(0, samples if rows is None else len(rows), at_once):
         few = slice(begin, begin + at_once)
         x, y, _ = rows_of(parts, few if rows is None else rows[few])
-        made.append([*_averages([*stemmed(coarsening.seen, x), *y], chains, level)])
+        flat = [*stemmed(coarsening.seen, x), *coarsening.flat(y)]
+        made.append([*_averages(flat, chains, level)])
     arrays = [np.concatenate(chunks) for chunks in zip(*made, strict=True)]
     count = len(coarsening.inputs)
     weights = weights if rows is None else tuple(each[rows] for each in weights)

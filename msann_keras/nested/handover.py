@@ -19,6 +19,7 @@ from msann.prolongation.composition import nearest
 from msann.topology import Chain
 from msann_keras.coarsening import Coarsening
 from msann_keras.initializers import for_level
+from msann_keras.kinds import DENSE
 
 #: The share of a draw that tells apart prolonged units.
 APART = 0.3
@@ -137,7 +138,7 @@ def finer_weights(
     """The weights of the network at one level from those of one at a coarser level.
 
     Args:
-        values: Kernel and bias (if any) of each layer, at level `coarse`.
+        values: The weights of each layer, at level `coarse`.
         coarsening: The spaces of the model.
         coarse, fine: The two levels.
         apart: Whether units that were one are told apart; a network that does not
@@ -146,14 +147,15 @@ def finer_weights(
     pairs = zip(values, coarsening.weight_chains, strict=True)
     result = [lifted(value, chains, coarse, fine) for value, chains in pairs]
     at = 0
-    for step in coarsening.seen.dense if apart else ():
+    for step in coarsening.seen.weighted if apart else ():
         inputs = coarsening.chains[step.sources[0]]
         is_data = step.sources[0] in coarsening.seen.inputs  # apart as they are
-        if not is_data and inputs.sizes[coarse] < inputs.sizes[fine]:
+        is_coarser = inputs.sizes[coarse] < inputs.sizes[fine]
+        if step.kind is DENSE and not is_data and is_coarser:
             draw = fresh(step.layer.kernel_initializer)(result[at].shape)
             draw = ops.convert_to_numpy(draw).astype(result[at].dtype)
             result[at] = result[at] + APART * complement(draw, inputs, coarse, fine)
-        at += 2 if step.layer.use_bias else 1
+        at += len(step.layer.weights)
     return result
 
 

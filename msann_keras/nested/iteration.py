@@ -17,7 +17,9 @@ from msann_keras.nested.leaving import Leaving
 from msann_keras.nested.level import TRIAL, Level, hand_over, values_of, weights_of
 from msann_keras.nested.optimizer import begin_anew
 from msann_keras.nested.record import Display, LevelRecord
+from msann_keras.nested.statistics import MOST_SAMPLES, settle
 from msann_keras.plan import Plan
+from msann_keras.samples import rows_of
 
 #: An error this close to what a level cannot hold of the targets, as a share of that,
 #: is not worth lowering.
@@ -87,6 +89,7 @@ class NestedIteration:
             if went_well:
                 begin_anew(self.model.optimizer, self.model.trainable_variables)
                 hand_over(self.level, 0, self.coarsening.layers, self.model)
+                settle(self.model, self._some_inputs)
             else:
                 self._assign(before)
         except KeyboardInterrupt:
@@ -178,6 +181,12 @@ class NestedIteration:
             return 0.0
         lost = self.plan.levels[level.level].targets_lost
         return NEAR * lost * float(np.var(targets[0]))
+
+    def _some_inputs(self):
+        """Inputs of the model itself."""
+        some = self.samples.training[:MOST_SAMPLES]
+        inputs, *_ = rows_of(self.samples.parts, some)
+        return self.coarsening.structured(inputs)
 
     def _show(self) -> None:
         """Let the model do what the level's network does."""

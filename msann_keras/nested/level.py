@@ -11,11 +11,13 @@ import numpy as np
 from keras import ops
 
 from msann_keras.coarsening import Coarsening
+from msann_keras.kinds import DENSE
 from msann_keras.nested.data import Samples, at_level, training_data
 from msann_keras.nested.feeding import batches
 from msann_keras.nested.handover import finer_weights, fresh
 from msann_keras.nested.optimizer import copy_of, hand_over_state, rate_of, set_rate
-from msann_keras.samples import Parts
+from msann_keras.nested.statistics import MOST_SAMPLES, settle
+from msann_keras.samples import Parts, rows_of
 
 #: Longest compiled call in seconds, and most steps of one, where the backend makes
 #: several steps in a call. Between calls it is asked whether to leave the level.
@@ -41,7 +43,7 @@ class Level:
 
     Attributes:
         network: M_l.
-        layers: Its dense layers, in order.
+        layers: Its layers with weights, in order.
     """
 
     JIT: ClassVar[bool] = False
@@ -76,11 +78,16 @@ class Level:
         rng = np.random.default_rng(seed)
         data, rows = training_data(samples, coarsening, level, rng)
         batch_size = min(batch_size, len(rows))
+        some = rows[:MOST_SAMPLES]
+        self._some_inputs = lambda: self._structured(rows_of(data, some))[0]
         self.batches = batches(self._structured(data), rows, batch_size, seed)
 
     def draw(self) -> None:
         """Weights by the initializers of the model's layers, at this level's sizes."""
-        for layer, own in zip(self.coarsening.layers, self.layers, strict=True):
+        for step, own in zip(self.coarsening.seen.weighted, self.layers, strict=True):
+            if step.kind is not DENSE:  # it begins as it was made
+                continue
+            layer = step.layer
             own.kernel.assign(fresh(layer.kernel_initializer)(own.kernel.shape))
             if own.use_bias:
                 own.bias.assign(fresh(layer.bias_initializer)(own.bias.shape))
@@ -127,6 +134,7 @@ class Level:
 
     def error(self) -> float:
         """The loss on what is held out."""
+        settle(self.network, self._some_inputs)
         return loss_on(self.network, *self.held_out)
 
     def state(self) -> list[np.ndarray]:
@@ -154,7 +162,7 @@ def hand_over(coarser: Level, level: int, layers: list, network: keras.Model) ->
     Args:
         coarser: A level that has trained.
         level: A finer one.
-        layers: The dense layers of the network there.
+        layers: The layers with weights of the network there.
         network: That network, whose optimizer is built.
     """
     coarsening = coarser.coarsening
@@ -171,8 +179,8 @@ def hand_over(coarser: Level, level: int, layers: list, network: keras.Model) ->
 
 
 def weights_of(layers: list) -> list:
-    """Kernel and bias (if any) of each dense layer, in order."""
-    return [x for layer in layers for x in (layer.kernel, layer.bias) if x is not None]
+    """The weights of each layer, in order: kernel and bias, or vectors."""
+    return [variable for layer in layers for variable in layer.weights]
 
 
 def values_of(layers: list) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from msann_keras.layers import at_level
+from msann_keras.layers import MultilevelDense, at_level
 from msann_keras.nested.level import values_of
 from msann_keras.nested.optimizer import copy_of, counter_of, moments
 from msann_keras.nested.record import Record
@@ -85,8 +85,9 @@ def _topologies(model) -> dict:
     """Of inputs and outputs, by the name of the space."""
     seen, result = walk(model), {}
     for step in seen.dense:
-        result[step.sources[0]] = step.layer.input_topology
-        result[step.target] = step.layer.output_topology
+        if isinstance(step.layer, MultilevelDense):
+            result[step.sources[0]] = step.layer.input_topology
+            result[step.target] = step.layer.output_topology
     ends = {*seen.inputs, *seen.outputs}
     return {name: one for name, one in result.items() if name in ends}
 
@@ -94,11 +95,15 @@ def _topologies(model) -> dict:
 def _take(model, plain) -> None:
     """Give level 0 the plain model's weights, and its optimizer what that one knows."""
     twins = {}
-    for layer in model.multilevel_layers:
-        layer.gather()  # which leaves nothing on the coarse levels
-        twin = plain.get_layer(layer.name)
-        layer.set_theta(*values_of([twin]))
-        twins |= dict(zip(map(id, layer.level_weights(0)), twin.weights, strict=True))
+    for layer in (step.layer for step in walk(model).weighted):
+        twin, own = plain.get_layer(layer.name), layer.weights
+        if isinstance(layer, MultilevelDense):
+            layer.gather()  # which leaves nothing on the coarse levels
+            layer.set_theta(*values_of([twin]))
+            own = layer.level_weights(0)
+        else:
+            layer.set_weights(twin.get_weights())
+        twins |= dict(zip(map(id, own), twin.weights, strict=True))
     optimizer = unwrapped(model.optimizer)
     own, other = optimizer.levels[0], unwrapped(plain.optimizer)
     if not (theirs := moments(other)):

@@ -55,9 +55,12 @@ def warm_start(
     not used.
 
     Args:
-        model: A compiled Sequential or functional model of Dense, pointwise and
-            reshaping layers. Its loss, regularisers, precision and optimizer (a copy a
-            level, at its present rate) are used; its metrics are not.
+        model: A compiled Sequential or functional model of Dense layers, with batch or
+            layer normalisation and pointwise layers among them. Reshaping layers and
+            `Normalization` may stand in front, a `Reshape` at the end; coarse networks
+            are without these, and their loss sees samples as rows. The model's loss,
+            regularisers, precision and optimizer (a copy a level, at its present rate)
+            are used; its metrics are not.
         x: Inputs as `fit` takes them, or batches of inputs and targets (a
             `tf.data.Dataset`, `PyDataset`, loader or generator), of which the first
             256 MB are used.

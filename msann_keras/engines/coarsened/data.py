@@ -166,7 +166,7 @@ def _rows_within(memory, parts) -> int:
 
 def _chunk(parts, coarsening: Coarsening, samples: int | None) -> Chunk:
     inputs, targets, weights = parts
-    rows = len(inputs[0])
+    rows, targets = len(inputs[0]), coarsening.flat(targets)
     if (stem := coarsening.seen.stem) is not None:
         inputs = inputs[0] if len(inputs) == 1 else list(inputs)
         inputs = keras.tree.flatten(stem(inputs, training=False))

@@ -6,6 +6,7 @@ import keras
 
 from msann import checks
 from msann_keras.coarsening import Coarsening, coarsened, refuse
+from msann_keras.kinds import NORMALISING
 from msann_keras.layers import MultilevelDense
 from msann_keras.spaces import walk
 
@@ -57,6 +58,10 @@ def coarsening(model: keras.Model) -> Coarsening:
     seen = walk(model)
     if not any(isinstance(step.layer, MultilevelDense) for step in seen.dense):
         raise ValueError("Coarsened data need at least one MultilevelDense layer.")
+    for step in seen.steps:
+        if step.kind is NORMALISING:  # whose weights are of no level
+            kind = type(step.layer).__name__
+            refuse(step.layer, f"a {kind} layer has no coarse form in cycles")
 
     def ends(layer):
         if not isinstance(layer, MultilevelDense):

@@ -1,0 +1,164 @@
+"""Kinds of layers: how each treats the space of its input, and its coarse form.
+
+A kind of layer is added here and nowhere else. Dense layers read one space and make
+another, pointwise layers keep the space, reshaping layers make a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+
+from msann_keras.layers.dense import MultilevelDense
+
+#: The arguments that Dense and MultilevelDense have in common.
+SHARED = (
+    "name",
+    "trainable",
+    "dtype",
+    "units",
+    "activation",
+    "use_bias",
+    "kernel_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "kernel_constraint",
+    "bias_constraint",
+)
+
+
+def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """A layer of the same class and config, with weights of its own.
+
+    What a `Normalization` has adapted to is part of what it is, and so is copied.
+    """
+    copy = type(layer).from_config(layer.get_config())
+    if isinstance(layer, keras.layers.Normalization) and layer.built:
+        copy.build_from_config(layer.get_build_config())
+        copy.set_weights(layer.get_weights())
+        copy.finalize_state()
+    return copy
+
+
+def dense_like(
+    layer: keras.layers.Layer, kind: type = keras.layers.Dense, **others: Any
+) -> keras.layers.Dense:
+    """A dense layer with the config of another one, but for what is given.
+
+    The activation is the same object: a function need not be registered with Keras.
+
+    Args:
+        layer: Of either dense class.
+        kind: The class that is made.
+        others: What differs, and what `kind` takes beside `SHARED`.
+    """
+    known = layer.get_config()
+    config = {key: known[key] for key in SHARED if key in known}
+    made = kind.from_config(config | {"activation": None} | others)
+    made.activation = layer.activation
+    return made
+
+
+def adds_up(layer: keras.layers.Layer) -> bool:
+    """Whether a layer's activation takes a space as a whole: a softmax."""
+    across = (keras.activations.softmax, keras.activations.log_softmax)
+    is_softmax = isinstance(layer, keras.layers.Softmax)
+    return is_softmax or getattr(layer, "activation", None) in across
+
+
+class Kind(NamedTuple):
+    """How the layers of one kind treat spaces.
+
+    Attributes:
+        layers: Their classes.
+        coarse: Makes a layer's coarse form from the layer and, if it makes a space, the
+            space's size on the coarse level; `None` if there is no such form.
+    """
+
+    layers: tuple[type, ...]
+    coarse: Callable[[keras.layers.Layer, int | None], keras.layers.Layer] | None
+
+
+#: Layers that draw random numbers when they train.
+RANDOM = (
+    keras.layers.Dropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.AlphaDropout,
+)
+#: A dense layer reads one space and makes another, its units. The coarse form draws no
+#: weights, since it is given those of a level.
+DENSE = Kind(
+    (keras.layers.Dense, MultilevelDense),
+    lambda layer, units: dense_like(
+        layer, units=units, kernel_initializer="zeros", bias_initializer="zeros"
+    ),
+)
+#: Layers without weights whose output lives on the space of their input.
+POINTWISE = Kind(
+    (
+        *RANDOM,
+        keras.layers.Activation,
+        keras.layers.ReLU,
+        keras.layers.LeakyReLU,
+        keras.layers.ELU,
+        keras.layers.Softmax,
+        keras.layers.ActivityRegularization,
+        keras.layers.Identity,
+        keras.layers.Rescaling,
+        keras.layers.Add,
+        keras.layers.Subtract,
+        keras.layers.Multiply,
+        keras.layers.Average,
+        keras.layers.Maximum,
+        keras.layers.Minimum,
+    ),
+    lambda layer, units: copied(layer),
+)
+#: Layers that scale each unit by what it is over a batch, or over the units; their
+#: weights are vectors on the space of their input, which they keep.
+NORMALISING = Kind(
+    (keras.layers.BatchNormalization, keras.layers.LayerNormalization),
+    lambda layer, units: copied(layer),
+)
+#: Layers without weights that make a new space, or fold one into several axes. On data
+#: they are applied once, before averaging (the *stem*), and targets are flattened, so
+#: that on a coarse level nothing of them is left.
+RESHAPING = Kind(
+    (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Permute),
+    lambda layer, units: keras.layers.Identity(name=layer.name),
+)
+#: Layers that have adapted to the data and do not train. They are part of the stem.
+PREPROCESSING = Kind(
+    (keras.layers.Normalization,),
+    lambda layer, units: keras.layers.Identity(name=layer.name),
+)
+#: A layer that makes one space of several.
+JOINING = Kind((keras.layers.Concatenate,), None)
+
+KINDS = (DENSE, POINTWISE, NORMALISING, RESHAPING, PREPROCESSING, JOINING)
+#: Kinds with weights that train.
+WEIGHTED = (DENSE, NORMALISING)
+#: Kinds that are applied to data once.
+STEM = (RESHAPING, PREPROCESSING)
+
+
+def kind_of(layer: keras.layers.Layer, rank: int | None = None) -> Kind | None:
+    """The kind of a layer; `None` for a stranger, and for a subclass of `Dense`.
+
+    Args:
+        layer: Of a model.
+        rank: Of its input, if known: what normalises another axis than the last is a
+            stranger.
+    """
+    if isinstance(layer, keras.layers.Dense) and type(layer) is not keras.layers.Dense:
+        return None
+    kind = next((kind for kind in KINDS if isinstance(layer, kind.layers)), None)
+    if kind is NORMALISING and rank is not None:
+        axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+        return kind if {axis % rank for axis in axes} == {rank - 1} else None
+    return kind

@@ -1,0 +1,197 @@
+"""Networks that normalise: batch and layer normalisation in a warm start."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from precision import floatx
+from smooth import OPTIONS, X_NEW, Y_NEW, X, Y, loss, started
+
+import msann_keras as ms
+from msann.topology import chain
+from msann_keras.averages import averaged
+from msann_keras.coarsening import coarsened
+from msann_keras.nested import multilevel
+from msann_keras.nested.handover import finer_weights
+from msann_keras.nested.level import weights_of
+from msann_keras.nested.statistics import settle
+from msann_keras.spaces import walk
+
+KINDS = {"batch": layers.BatchNormalization, "layer": layers.LayerNormalization}
+RNG = np.random.default_rng(3)
+each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def network(kind, size=64, front=()):
+    """Dense layers with normalisation between, and a residual way around one."""
+    inputs = keras.Input((size,))
+    x = inputs
+    for layer in front:
+        x = layer(x)
+    x = layers.Dense(size, name="one", use_bias=False)(x)
+    x = layers.Activation("gelu")(kind(name="norm")(x))
+    y = kind(name="again")(layers.Dense(size, "gelu", name="two")(x))
+    return keras.Model(inputs, layers.Dense(size, name="out")(layers.Add()([x, y])))
+
+
+def compiled(*args, **options):
+    model = network(*args, **options)
+    model.compile("adam", "mse")
+    return model
+
+
+@each_kind
+def test_prolonging_changes_no_output(kind):
+    """The finer network gives what the coarser one gives on averaged data."""
+    with floatx("float64"):
+        model = network(kind, 16)
+        space = chain(ms.path(16), 2)
+        coarsening = coarsened(walk(model), lambda layer: (space, space))
+        coarse = coarsening.network(2)
+        values = [RNG.uniform(0.5, 1.5, v.shape) for v in coarse.weights]
+        coarse.set_weights(values)
+        own = [coarse.get_layer(x.name) for x in coarsening.layers]
+        values = [ops.convert_to_numpy(v) for v in weights_of(own)]
+        finer = finer_weights(values, coarsening, 2, 0)
+        for variable, value in zip(weights_of(coarsening.layers), finer, strict=True):
+            variable.assign(value)
+        x = RNG.normal(size=(5, 16))
+        expected = coarse(averaged(x, space, 2, np))
+        actual = averaged(ops.convert_to_numpy(model(x)), space, 2, np)
+        np.testing.assert_allclose(actual, expected, atol=1e-12)
+        kernel = ops.convert_to_numpy(model.get_layer("two").kernel)
+        assert np.ptp(kernel.reshape(4, 4, 16), axis=1).max() > 0.01  # told apart
+
+
+@each_kind
+def test_they_begin_far_below_their_draw(kind):
+    model, record = started(compiled(kind))
+    assert [one.level for one in record.levels] == [3, 1]
+    assert loss(model) < 0.3 * np.mean(Y_NEW**2)
+    cold = compiled(kind)
+    for each in (model, cold):
+        each.fit(X, Y, batch_size=16, verbose=0)
+    assert loss(model) < 0.2 * loss(cold)
+
+
+@each_kind
+def test_no_level_begins_worse_than_the_one_before_ended(kind):
+    _, record = started(compiled(kind), seconds=1.5)
+    coarser, finer = record.levels
+    assert finer.entered < 1.2 * coarser.left + 1e-3
+
+
+def test_data_may_be_normalised_first():
+    model, _ = started(
+        compiled(
+            layers.BatchNormalization, front=[layers.BatchNormalization(name="data")]
+        ),
+        3 + 5 * X,
+        Y,
+    )
+    assert loss(model, 3 + 5 * X_NEW) < 0.3 * np.mean(Y_NEW**2)
+
+
+def test_data_may_be_standardised_first():
+    norm = layers.Normalization(name="standard")
+    norm.adapt(3 + 5 * X)
+    model = compiled(layers.LayerNormalization, front=[norm])
+    before = norm.get_weights()
+    started(model, 3 + 5 * X, Y)
+    cold = compiled(layers.LayerNormalization, front=[norm])
+    assert loss(model, 3 + 5 * X_NEW) < 0.3 * loss(cold, 3 + 5 * X_NEW)
+    for one, other in zip(before, norm.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("keep_weights", [False, True])
+def test_a_multilevel_model_keeps_what_has_adapted_to_the_data(keep_weights):
+    norm = layers.Normalization()
+    norm.adapt(3 + 5 * X)
+    stack = [norm, layers.Dense(64, "gelu"), layers.Dense(64)]
+    plain = keras.Sequential([keras.Input((64,)), *stack])
+    model = ms.multilevel(plain, 2, keep_weights=keep_weights)
+    copy = next(x for x in model.layers if isinstance(x, layers.Normalization))
+    expected = ops.convert_to_numpy(norm(X))
+    np.testing.assert_allclose(ops.convert_to_numpy(copy(X)), expected, rtol=1e-6)
+    merged = model.merge()
+    np.testing.assert_allclose(merged(X), model(X), rtol=1e-4, atol=1e-5)
+
+
+def test_statistics_are_those_of_the_data_and_momentum_stays():
+    model = compiled(layers.BatchNormalization)
+    settle(model, lambda: X)
+    norm = model.get_layer("norm")
+    hidden = X @ ops.convert_to_numpy(model.get_layer("one").kernel)
+    mean = ops.convert_to_numpy(norm.moving_mean)
+    np.testing.assert_allclose(mean, hidden.mean(axis=0), atol=1e-5)
+    assert norm.momentum == 0.99
+
+
+def test_the_cycles_auto_of_a_model_with_ordinary_layers(monkeypatch):
+    """They are of no level, and have what the start has learned too."""
+    dense = {"depth": 2, "input_topology": ms.path(64), "output_topology": ms.path(64)}
+    inputs = keras.Input((64,))
+    x = ms.MultilevelDense(64, activation="gelu", name="one", **dense)(inputs)
+    x = layers.LayerNormalization(name="norm")(x)
+    outputs = ms.MultilevelDense(64, name="two", **dense)(x)
+    model = ms.MultilevelModel(inputs, outputs)
+    model.compile("adam", "mse")
+    model.make_train_function()
+    before = model.get_layer("norm").get_weights()
+    real = multilevel.warm_start
+    short = {"depth": 3, "seconds": 0.6}
+    monkeypatch.setattr(
+        multilevel, "warm_start", lambda *a, **k: real(*a, **k, **short)
+    )
+    multilevel.begin_warmly(model, {"x": X, "y": Y, "batch_size": 16})
+    assert loss(model) < 0.5 * np.mean(Y_NEW**2)
+    gamma, _ = model.get_layer("norm").get_weights()
+    assert np.abs(gamma - before[0]).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: rows(axis=1), "BatchNormalization layer has no coarse form"),
+        (lambda: image(), "'norm': it must come after 'flatten"),
+        (lambda: frozen(), "'norm': it does not train"),
+    ],
+)
+def test_what_is_refused(model, message):
+    model = model()
+    model.compile("adam", "mse")
+    x = np.ones((50, *model.input_shape[1:]), "float32")
+    y = np.ones((50, *model.output_shape[1:]), "float32")
+    with pytest.raises(ValueError, match=message):
+        ms.warm_start(model, x, y, **OPTIONS | {"depth": 1, "topology": "path"})
+
+
+def rows(axis):
+    norm = layers.BatchNormalization(axis=axis, name="norm")
+    stack = [layers.Dense(8), norm, layers.Dense(8)]
+    return keras.Sequential([keras.Input((3, 8)), *stack])
+
+
+def image():
+    norm = layers.BatchNormalization(name="norm")
+    return keras.Sequential(
+        [keras.Input((4, 4)), norm, layers.Flatten(), layers.Dense(8)]
+    )
+
+
+def frozen():
+    model = network(layers.BatchNormalization)
+    model.get_layer("norm").trainable = False
+    return model
+
+
+@each_kind
+def test_cycles_on_coarsened_data_refuse_them(kind):
+    inputs = keras.Input((8,))
+    hidden = kind(name="norm")(ms.MultilevelDense(8, 1)(inputs))
+    model = ms.MultilevelModel(inputs, ms.MultilevelDense(8, 1)(hidden))
+    with pytest.raises(
+        ValueError, match="'norm': a .*Normalization layer has no coarse"
+    ):
+        ms.coarse_network(model, 1)

@@ -32,9 +32,10 @@ from msann_keras import initializers
 from msann_keras.averages import coarse_data
 from msann_keras.compile_cache import enable_compile_cache
 from msann_keras.layers import MultilevelDense
+from msann_keras.level_plans import Plan
 from msann_keras.nested import Record, warm_start
 from msann_keras.optimizers import MultilevelOptimizer, TF1RMSprop
-from msann_keras.plan import Plan, plan
+from msann_keras.plan import plan
 
 __version__ = "0.1.0.dev0"
 

@@ -18,10 +18,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import keras
+import numpy as np
 
 from msann.hierarchy import Hierarchy, Weight
 from msann.topology import Chain
-from msann_keras.averages import check_constants, dtype_of_averages
+from msann_keras.averages import averaged, check_constants, dtype_of_averages
+from msann_keras.initializers import for_level
 from msann_keras.kinds import (
     DENSE,
     NORMALISING,
@@ -36,6 +38,18 @@ from msann_keras.spaces import Walk
 from msann_keras.transfer import on_averages, prolonged, restricted
 
 
+class Hidden(NamedTuple):
+    """Hidden units, which are alike when they are prolonged.
+
+    Attributes:
+        units: The levels of their space.
+        draw: Makes a kernel of a given shape that reads them.
+    """
+
+    units: Chain
+    draw: Callable[[tuple[int, ...]], Any]
+
+
 class Coarsening(NamedTuple):
     """What coarse networks are made of; `coarsened` finds it out.
 
@@ -46,6 +60,11 @@ class Coarsening(NamedTuple):
 
     seen: Walk
     chains: dict[str, Chain]
+
+    @property
+    def graph(self) -> keras.Model:
+        """The functional model."""
+        return self.seen.graph
 
     @property
     def layers(self) -> list[keras.layers.Layer]:
@@ -82,6 +101,24 @@ class Coarsening(NamedTuple):
         pairs = zip(layers, kernels, strict=True)
         return Hierarchy([Weight(x.name, *one, x.use_bias) for x, one in pairs])
 
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Learning rates by level: smaller layers have larger weights."""
+        return self.hierarchy.glorot_ratios
+
+    @property
+    def hidden(self) -> list[Hidden | None]:
+        """For each weight the hidden units that it reads; `None` if it reads none."""
+        result = []
+        for step in self.seen.weighted:
+            source, layer = step.sources[0], step.layer
+            reads = None
+            if step.kind is DENSE and source not in self.seen.inputs:
+                draw = for_level(layer.kernel_initializer, 1)
+                reads = Hidden(self.chains[source], draw)
+            result += [reads, *[None] * (len(layer.weights) - 1)]
+        return result
+
     def network(self, level: int) -> keras.Model:
         """M_l: the model with the sizes of `level`, its weights zero.
 
@@ -115,16 +152,46 @@ class Coarsening(NamedTuple):
             clone_function=coarse,
         )
 
+    def first_weights(self, level: int) -> list:
+        """Weights by the initializers of the model's layers, at the sizes of `level`.
+
+        A weight is `None` where it begins as it is made.
+        """
+        result = []
+        for step in self.seen.weighted:
+            layer, few = step.layer, len(step.layer.weights)
+            if step.kind is not DENSE:
+                result += [None] * few
+                continue
+            initializers = (layer.kernel_initializer, layer.bias_initializer)[:few]
+            for initializer in initializers:
+                axes = self.weight_chains[len(result)]
+                shape = tuple(one.sizes[level] for one in axes)
+                result.append(for_level(initializer, 1)(shape))
+        return result
+
+    def averages(
+        self, inputs: Sequence, targets: Sequence, level: int
+    ) -> list[np.ndarray]:
+        """Inputs and targets as M_l has them: behind the stem, flat, and averaged."""
+        arrays = [*self.seen.stemmed(inputs), *self.flat(targets)]
+        result = []
+        for array, one in zip(arrays, (*self.inputs, *self.outputs), strict=True):
+            if one.sizes[level] < one.sizes[0] and array.dtype.kind != "f":
+                array = array.astype("float32")
+            result.append(averaged(array, one, level, np))
+        return result
+
+    def numbers(self, level: int) -> int:
+        """How many numbers a sample has at a level."""
+        return sum(one.sizes[level] for one in (*self.inputs, *self.outputs))
+
     def structured(self, inputs: Sequence) -> Any:
         """Inputs, one after another, in the structure that the model takes them in."""
         return keras.tree.pack_sequence_as(self.seen.graph.input, list(inputs))
 
     def flat(self, targets: Sequence) -> list:
-        """Targets as coarse networks give outputs: not folded into several axes.
-
-        Args:
-            targets: An array for each output.
-        """
+        """Targets as coarse networks give outputs: not folded into several axes."""
         return [
             target.reshape(len(target), -1) if axes == target.shape[1:] else target
             for target, axes in zip(targets, self.seen.folds, strict=True)

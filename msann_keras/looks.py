@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import keras
 import numpy as np
-from keras import ops
 
 from msann.choice import best_family, best_lattice, levels_of
 from msann.topology import Topology, identity, path, slower
@@ -49,7 +47,7 @@ def fields_of(seen: Walk, parts: Parts) -> Fields:
     every = max(1, samples // count)
     rows = slice(0, count * every, every)
     inputs, targets, _ = rows_of(parts, rows)
-    inputs = stemmed(seen, inputs)
+    inputs = seen.stemmed(inputs)
 
     def flat(array, name, argument):
         result = np.asarray(array, "float32").reshape(-1, seen.sizes[name])
@@ -71,14 +69,6 @@ def fields_of(seen: Walk, parts: Parts) -> Fields:
         {name: flat(x, name, "x") for name, x in zip(seen.inputs, inputs, strict=True)},
         spatial,
     )
-
-
-def stemmed(seen: Walk, inputs: Sequence) -> list[np.ndarray]:
-    """Inputs behind the model's reshaping layers, as arrays."""
-    if seen.stem is None:
-        return list(inputs)
-    made = seen.stem(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
-    return [ops.convert_to_numpy(x) for x in keras.tree.flatten(made)]
 
 
 def data_topologies(

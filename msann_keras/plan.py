@@ -2,120 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from msann import checks
 from msann.choice import levels_of
 from msann.topology import Topology, chain
 from msann_keras.coarsening import Coarsening, coarsened
+from msann_keras.image_plan import planned_images
+from msann_keras.images import Images, of_images
 from msann_keras.inputs import refuse_nan
+from msann_keras.level_plans import COMPILING, PASSES, LevelPlan, Plan, seconds_of
 from msann_keras.looks import all_topologies, coarsens, data_topologies, fields_of
 from msann_keras.lost import MOST_INPUTS, MOST_TARGETS, lost_of
 from msann_keras.samples import Parts, check_targets, some_of
-from msann_keras.spaces import Walk, walk
+from msann_keras.spaces import functional, walk
 from msann_keras.topologies import TopologyLike, sources_of
 
-#: A level that loses less than this of both lacks nothing.
-WHOLE = 5e-4
 #: Where data coarsen to, at the most: levels, and nodes that must be left.
 MOST_LEVELS, LEAST_NODES = 8, 8
 #: A coarsest step must be so many times cheaper than one of the fine network.
 CHEAPER = 2.5
-#: Every so many levels one trains.
-STRIDE = 2
-#: What a step costs beside its multiplications, and what making a level ready takes.
-OVERHEAD, COMPILING = 1e-3, 0.5
-#: A warm start takes as long as so many passes of the fine network over the data.
-PASSES = 4
-#: Multiply-adds of a training step for each parameter and sample.
-OPERATIONS = 3
 #: Bytes of batches that are read for a look at them.
 MEMORY = 2**28
-
-
-class LevelPlan(NamedTuple):
-    """One level of a plan.
-
-    Attributes:
-        level: l.
-        sizes: Of the layers, as the paper writes them.
-        parameters: |M_l|.
-        inputs_lost: Share of the inputs' variance that the level cannot hold.
-        targets_lost: The same of the targets; 0 if they are not coarsened.
-        step_seconds: What a training step takes, estimated.
-    """
-
-    level: int
-    sizes: str
-    parameters: int
-    inputs_lost: float
-    targets_lost: float
-    step_seconds: float
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the level lacks nothing of the data that is worth speaking of."""
-        return max(self.inputs_lost, self.targets_lost) <= WHOLE
-
-
-class Plan(NamedTuple):
-    """What each level would lose, hold and cost; `plan` makes it, `print` shows it.
-
-    Attributes:
-        levels: From level 0, the finest, on, the deepest that the data allow and one
-            or two more.
-        depth: L, where `warm_start` begins; 0 stands for plain training.
-        topologies: Of each space, by the name of the layer that makes it.
-        seconds: What the start takes, estimated, and `compiling` what of them is spent
-            before the first step.
-        reason: Why this depth, in a sentence.
-    """
-
-    levels: tuple[LevelPlan, ...]
-    depth: int
-    topologies: dict[str, Topology]
-    seconds: float
-    compiling: float
-    reason: str
-
-    @property
-    def visited(self) -> tuple[int, ...]:
-        """The levels that train, coarsest first: L, L - 2, ..
-
-        Each takes a compiled program, and the gain of the levels between is small. The
-        last one is the first that lacks nothing of the data, or level 2 or 1.
-        """
-        levels = tuple(range(self.depth, 0, -STRIDE))
-        lacking = [level for level in levels if not self.levels[level].is_whole]
-        return levels[: len(lacking) + 1]
-
-    def __str__(self):
-        rows = [("level", "sizes", "parameters", "lost of x", "of y", "ms a step")]
-        for one in self.levels:
-            rows.append(
-                (
-                    f"{one.level}{'*' if one.level in self.visited else ''}",
-                    one.sizes,
-                    f"{one.parameters:,}",
-                    f"{one.inputs_lost:.4f}",
-                    f"{one.targets_lost:.4f}",
-                    f"{1e3 * one.step_seconds:.1f}",
-                )
-            )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.rjust(width) for cell, width in zip(row, widths, strict=True)
-            )
-            for row in rows
-        ]
-        return "\n".join([*lines, self.reason])
 
 
 def plan(
@@ -160,24 +71,24 @@ def plan(
     "L = 7 with hat: level 7 holds 99.74 % of the inputs' and 99.74 % of the targets'
     variance, and a step there takes 1/... of a whole one."
     """
-    seen = walk(model)
+    graph = functional(model)
     for name, value in (("x", x), ("y", y)):
         refuse_nan(name, value)
-    parts = some_of(x, y, None, seen.graph, MEMORY)
-    return planned(seen, parts, topology, depth, batch_size)[0]
+    parts = some_of(x, y, None, graph, MEMORY)
+    return planned(graph, parts, topology, depth, batch_size)[0]
 
 
 def planned(
-    seen: Walk,
+    graph: keras.Model,
     parts: Parts,
     topology: TopologyLike,
     depth: int | str,
     batch_size: int,
-) -> tuple[Plan, Coarsening]:
-    """The plan of a model that has been walked, and the coarsening that it means.
+) -> tuple[Plan, Coarsening | Images]:
+    """The plan of a model, and the coarsening that it means.
 
     Args:
-        seen: The model as spaces and layers.
+        graph: The functional model.
         parts: Inputs, targets and sample weights.
         topology, depth, batch_size: As `plan` takes them.
 
@@ -189,6 +100,9 @@ def planned(
         depth = checks.integer("depth", depth, least=0)
     elif depth != "auto":
         checks.refuse("depth", depth, 'an integer >= 0, or "auto"')
+    if of_images(graph):
+        return planned_images(graph, parts, topology, depth, batch_size)
+    seen = walk(graph)
     fields = fields_of(seen, parts)
     data = data_topologies(seen, fields, topology)
     coarsening = {name: one for name, one in data.items() if coarsens(one)}
@@ -263,22 +177,10 @@ def _levels(coarsening, lost, batch_size) -> tuple[LevelPlan, ...]:
             parameters,
             lost[level].inputs,
             lost[level].targets,
-            OVERHEAD + OPERATIONS * parameters * batch_size / speed(),
+            seconds_of(parameters * batch_size),
         )
         for level, parameters in enumerate(hierarchy.parameters)
     )
-
-
-@cache
-def speed() -> float:
-    """Multiply-adds a second of this machine's backend, in a product of matrices."""
-    a, b = (ops.ones(shape, "float32") for shape in ((128, 1024), (1024, 1024)))
-    best = 0.0
-    for _ in range(4):  # the first one makes the backend ready
-        began = time.perf_counter()
-        ops.convert_to_numpy(ops.matmul(a, b))
-        best = max(best, 128 * 1024**2 / (time.perf_counter() - began))
-    return best
 
 
 def _why_plain(lost, coarsening) -> str:

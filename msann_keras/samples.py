@@ -44,7 +44,7 @@ def parts_of(
         ValueError: An array is missing or one too many, holds no real numbers, or does
             not fit; weights are negative or not finite; lengths differ.
     """
-    parts = arrays_of(x, y, sample_weight, coarsening.seen.graph, names)
+    parts = arrays_of(x, y, sample_weight, coarsening.graph, names)
     check_targets(names[1], parts[1], coarsening)
     return parts
 
@@ -86,7 +86,7 @@ def check_targets(name: str, targets: Sequence, coarsening: Coarsening) -> None:
 
     Labels of classes, say, have a shape of their own, and are not averaged.
     """
-    ends = zip(targets, coarsening.seen.graph.outputs, coarsening.outputs, strict=True)
+    ends = zip(targets, coarsening.graph.outputs, coarsening.outputs, strict=True)
     for array, tensor, chain in ends:
         if chain.sizes[-1] < chain.sizes[0]:
             _check_shape(name, array, tensor.shape)

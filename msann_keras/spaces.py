@@ -8,9 +8,12 @@ which space; conversion, coarse networks and whatever comes next ask that list.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
+from keras import ops
 
 from msann_keras.keras_private import layers_within
 from msann_keras.kinds import (
@@ -76,6 +79,14 @@ class Walk(NamedTuple):
     folds: list[tuple[int, ...] | None]
     stem: keras.Model | None
     stem_layers: frozenset[str]
+
+    def stemmed(self, inputs: Sequence) -> list[np.ndarray]:
+        """Inputs behind the stem, as arrays."""
+        if self.stem is None:
+            return list(inputs)
+        x = inputs[0] if len(inputs) == 1 else list(inputs)
+        made = self.stem(x, training=False)
+        return [ops.convert_to_numpy(one) for one in keras.tree.flatten(made)]
 
     @property
     def weighted(self) -> list[Step]:

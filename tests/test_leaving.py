@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from msann_keras.nested.leaving import COOLING, FIRST, LAST, Leaving
+from msann_keras.level_plans import IMAGES, UNITS
+from msann_keras.nested.leaving import COOLING, LAST, Leaving
 
 RATE = 0.5
 
@@ -18,11 +19,16 @@ class Stub:
         self.stop_training = False
 
 
-def trained(error, seconds=1e9, floor=0.0, most=20_000, **options):
+def trained(error, seconds=1e9, floor=0.0, most=20_000, pace=UNITS, **options):
     """A level whose error is a function of its steps; rates by step."""
     time = [0.0]
     leaving = Leaving(
-        lambda: error(leaving.steps), floor, seconds, clock=lambda: time[0], **options
+        lambda: error(leaving.steps),
+        pace,
+        floor,
+        seconds,
+        clock=lambda: time[0],
+        **options,
     )
     model, rates = Stub(), []
     leaving.set_model(model)
@@ -49,6 +55,14 @@ def test_a_level_that_learns_goes_on_until_its_time_is_over():
 def test_a_level_that_has_come_to_rest_is_left():
     leaving, _ = trained(lambda step: max(0.1, 1 / (1 + step)))
     assert leaving.steps < 1000
+
+
+def test_a_level_of_images_must_learn_faster():
+    def error(step):
+        return (1 + step) ** -0.4
+
+    assert trained(error, pace=IMAGES)[0].steps < 150
+    assert trained(error, most=2_000)[0].cooling is None
 
 
 def test_the_rate_falls_linearly_to_its_last():
@@ -82,8 +96,8 @@ def test_it_waits_for_the_next_level():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_an_error_that_is_no_number_ends_it(bad):
-    leaving, _ = trained(lambda step: bad if step >= FIRST else 1.0)
-    assert leaving.steps == FIRST
+    leaving, _ = trained(lambda step: bad if step >= UNITS.first else 1.0)
+    assert leaving.steps == UNITS.first
     assert leaving.errors[-1][1] is bad
 
 
@@ -113,7 +127,7 @@ def test_what_is_told_takes_none_of_the_levels_time():
         clock[0] += 1000
 
     model, leaving = Stub(), None
-    leaving = Leaving(lambda: 1 / (1 + leaving.steps), 0, 500, tell=tell)
+    leaving = Leaving(lambda: 1 / (1 + leaving.steps), UNITS, 0, 500, tell=tell)
     leaving.clock = lambda: clock[0]
     leaving.set_model(model)
     leaving.on_train_begin()

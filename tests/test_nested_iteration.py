@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from smooth import X_NEW, Y_NEW, compiled, loss, same, started
 
-from msann_keras.nested import audience, iteration
+from msann_keras.nested import audience
 from msann_keras.nested.level import Level
 
 
@@ -105,7 +105,6 @@ def test_a_loss_of_nan_leaves_the_model_alone():
 
 
 def test_a_coarsest_level_that_learns_nothing_is_for_nothing(monkeypatch):
-    monkeypatch.setattr(iteration, "FACTORS", (1.0,))
     model = compiled(64, 64, 64, optimizer=keras.optimizers.SGD(1e-9))
     ever_worse(monkeypatch, level=3)
     before = model.get_weights()

@@ -15,7 +15,7 @@ from msann_keras.nested.feeding import batches
 from msann_keras.nested.level import Level
 from msann_keras.plan import planned
 from msann_keras.samples import some_of
-from msann_keras.spaces import walk
+from msann_keras.spaces import functional
 
 X, Y = waves(50, 64)
 
@@ -23,9 +23,9 @@ X, Y = waves(50, 64)
 def made(level=2, model=None, x=X, y=Y, **options):
     """A level, and the samples of level 0."""
     model = model or compiled(64, 32, 64)
-    seen = walk(model)
-    parts = some_of(x, y, None, seen.graph, 10**9)
-    _, coarsening = planned(seen, parts, options.pop("topology", None), 2, 8)
+    graph = functional(model)
+    parts = some_of(x, y, None, graph, 10**9)
+    _, coarsening = planned(graph, parts, options.pop("topology", None), 2, 8)
     samples = held_back(parts, np.random.default_rng(0))
     return Level(model, coarsening, level, samples, 8, step_seconds=1e-3), samples
 

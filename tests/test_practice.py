@@ -51,19 +51,35 @@ def test_mnist1d_is_the_same_again():
     assert not np.array_equal(one.x, shuffled.x)
 
 
-@pytest.mark.parametrize("labels", [False, True])
-def test_fashion_reads_idx_files(tmp_path, labels):
+def idx_files(folder):
+    """Three images for training and two for validation, 2 x 2, with labels."""
     for prefix, count in (("train", 3), ("t10k", 2)):
         images = np.arange(count * 4, dtype=np.uint8).reshape(count, 2, 2)
         for kind, array in (("images-idx3", images), ("labels-idx1", images[:, 0, 1])):
             sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
             head = bytes([0, 0, 8, array.ndim]) + sizes
-            path = tmp_path / f"{prefix}-{kind}-ubyte"
+            path = folder / f"{prefix}-{kind}-ubyte"
             path.write_bytes(head + array.tobytes())
-    made = data.fashion(1, labels, tmp_path)
+    return folder
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_fashion_reads_idx_files(tmp_path, labels):
+    made = data.fashion(1, labels, idx_files(tmp_path))
     assert made.x.shape == (3, 4) and made.x_validation.shape == (2, 4)
     assert made.x[2, 3] == np.float32(11 / 255)
     assert made.y.tolist() == ([1, 5, 9] if labels else made.x.tolist())
+
+
+def test_collages_are_of_the_images_and_of_noise(tmp_path):
+    options = {"side": 8, "train": 40, "validation": 3, "folder": idx_files(tmp_path)}
+    one, same, other = (data.collages(seed, **options) for seed in (1, 1, 2))
+    assert [a.shape for a in one] == [(40, 8, 8, 1)] * 2 + [(3, 8, 8, 1)] * 2
+    assert {a.dtype for a in one} == {np.dtype("float32")}
+    assert np.isin(one.y, np.arange(12, dtype=np.float32) / 255).all()
+    assert 0.4 < np.std(one.x - one.y) < 0.6
+    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not np.array_equal(one.y, other.y)
 
 
 def test_poisson_solves_its_equation():

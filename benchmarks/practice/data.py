@@ -174,6 +174,31 @@ def fashion(seed, labels=False, folder=FASHION):
     return Data(*parts)
 
 
+def collages(seed, side=64, train=2700, validation=300, folder=FASHION):
+    """Images of clothes laid over each other, and the same in noise.
+
+    Args:
+        seed: Of the collages and of the noise.
+        side: Of an image.
+        train: Samples to train on.
+        validation: Samples to judge by.
+        folder: Of the IDX files.
+    """
+    clothes = read_idx(idx_file(folder, "train-images", "idx3-ubyte"), 3)
+    clothes = clothes.astype(np.float32) / 255
+    rng, size = np.random.default_rng(seed), clothes.shape[1]
+    count = train + validation
+    clean = np.zeros((count, side + 2 * size, side + 2 * size), np.float32)
+    for image in clean:
+        for _ in range(2 * (side // size) ** 2):
+            row, column = rng.integers(size // 2, side + size, 2)
+            part = image[row : row + size, column : column + size]
+            np.maximum(part, clothes[rng.integers(len(clothes))], out=part)
+    clean = clean[:, size:-size, size:-size, None]
+    noise = rng.standard_normal(clean.shape, np.float32)
+    return _split(clean + np.float32(0.5) * noise, clean, train)
+
+
 def mnist1d(seed, samples=5000, shuffled=False):
     """MNIST-1D: ten shapes of 40 points, stretched, moved and noisy; a fifth judges.
 

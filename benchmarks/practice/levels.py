@@ -23,7 +23,7 @@ from msann_keras.nested.data import held_back
 from msann_keras.nested.level import Level
 from msann_keras.plan import planned
 from msann_keras.samples import some_of
-from msann_keras.spaces import walk
+from msann_keras.spaces import functional
 
 #: Steps that are timed.
 STEPS = 96
@@ -63,9 +63,9 @@ def main():
     data = task.data(1)
     model = task.network(None)
     model.compile(keras.optimizers.Adam(1e-3), "mse")
-    seen = walk(model)
-    parts = some_of(data.x, data.y, None, seen.graph, 2**40)
-    plan, coarsening = planned(seen, parts, task.topology(), "auto", task.batch_size)
+    graph = functional(model)
+    parts = some_of(data.x, data.y, None, graph, 2**40)
+    plan, coarsening = planned(graph, parts, task.topology(), "auto", task.batch_size)
     samples = held_back(parts, np.random.default_rng(0))
     print(
         "| level | parameters | ready, s | with XLA | a step, ms | with XLA | pays at |"

@@ -16,6 +16,7 @@ from benchmarks.practice.data import (
     FASHION,
     Data,
     burgers,
+    collages,
     digits,
     ecg,
     fashion,
@@ -57,6 +58,41 @@ class Network:
         return keras.Sequential([keras.Input((self.sizes[0],)), *layers])
 
 
+@dataclass(frozen=True)
+class UNet:
+    """Convolutions on images of several sizes, and ways past the smaller ones.
+
+    Attributes:
+        side: Of an image.
+        channels: At each size, the largest image first.
+    """
+
+    side: int
+    channels: tuple[int, ...]
+
+    def __call__(self, initializers=None):
+        """A new Keras model."""
+        import keras
+        from keras import layers
+
+        def two(x, channels):
+            for _ in range(2):
+                x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
+            return x
+
+        inputs = keras.Input((self.side, self.side, 1))
+        *larger, smallest = self.channels
+        x, past = inputs, []
+        for channels in larger:
+            past.append(two(x, channels))
+            x = layers.MaxPooling2D()(past[-1])
+        x = two(x, smallest)
+        for channels, other in zip(reversed(larger), reversed(past), strict=True):
+            x = layers.Concatenate()([layers.UpSampling2D()(x), other])
+            x = two(x, channels)
+        return keras.Model(inputs, layers.Conv2D(1, 3, padding="same")(x))
+
+
 def nothing():
     """What a task says of its topology, or of what it lacks, if there is nothing."""
 
@@ -82,7 +118,7 @@ class Task:
     name: str
     why: str
     data: Callable[[int], Data]
-    network: Network
+    network: Network | UNet
     budget: float
     topology: Callable[[], Any] = nothing
     loss: str = "mse"
@@ -226,6 +262,15 @@ TASKS = {
             _paper_network(1024),
             10.0,
             _grid(32, 32),
+        ),
+        Task(
+            "unet-64",
+            "convolutions that take noise out of images",
+            collages,
+            UNet(64, (16, 32, 64)),
+            40.0,
+            batch_size=32,
+            missing=_no_fashion,
         ),
         _mnist1d_task("mnist1d", "a small network on short signals", shuffled=False),
         _mnist1d_task("mnist1d-shuffled", "its control", shuffled=True),

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from msann.topology import Chain
-from msann_keras.averages import averaged
 from msann_keras.coarsening import Coarsening
-from msann_keras.looks import stemmed
 from msann_keras.samples import Parts, rows_of
 
 #: Bytes that the averages of a level may take; of more samples, some are used.
@@ -51,8 +47,7 @@ def training_data(
 
     All of it where that fits in memory; otherwise so many random samples as do.
     """
-    chains = (*coarsening.inputs, *coarsening.outputs)
-    numbers = sum(chain.sizes[level] for chain in chains)
+    numbers = coarsening.numbers(level)
     most = max(1, MEMORY // (np.dtype("float32").itemsize * numbers))
     if len(samples.parts[0][0]) <= most:
         return at_level(samples.parts, coarsening, level), samples.training
@@ -63,7 +58,7 @@ def training_data(
 def at_level(
     parts: Parts, coarsening: Coarsening, level: int, rows: np.ndarray | None = None
 ) -> Parts:
-    """Samples behind the model's reshaping layers, averaged to a level.
+    """Samples as the network of a level takes them, averaged.
 
     They are averaged some at a time, so that little memory is needed beside them.
 
@@ -74,23 +69,14 @@ def at_level(
         rows: The samples that are wanted; all, which copies nothing, by default.
     """
     inputs, _, weights = parts
-    chains = (*coarsening.inputs, *coarsening.outputs)
     samples = len(inputs[0])
     at_once = max(1, AT_ONCE * samples // max(1, sum(x.nbytes for x in inputs)))
     made: list[list] = []
     for begin in range(0, samples if rows is None else len(rows), at_once):
         few = slice(begin, begin + at_once)
         x, y, _ = rows_of(parts, few if rows is None else rows[few])
-        flat = [*stemmed(coarsening.seen, x), *coarsening.flat(y)]
-        made.append([*_averages(flat, chains, level)])
+        made.append(coarsening.averages(x, y, level))
     arrays = [np.concatenate(chunks) for chunks in zip(*made, strict=True)]
     count = len(coarsening.inputs)
     weights = weights if rows is None else tuple(each[rows] for each in weights)
     return tuple(arrays[:count]), tuple(arrays[count:]), weights
-
-
-def _averages(arrays: Sequence, chains: Sequence[Chain], level: int):
-    for array, chain in zip(arrays, chains, strict=True):
-        if chain.sizes[level] < chain.sizes[0] and array.dtype.kind != "f":
-            array = array.astype("float32")
-        yield averaged(array, chain, level, np)

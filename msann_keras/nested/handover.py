@@ -10,7 +10,7 @@ hidden space holds equal units (pairs do).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
@@ -18,8 +18,6 @@ from keras import ops
 from msann.prolongation.composition import nearest
 from msann.topology import Chain
 from msann_keras.coarsening import Coarsening
-from msann_keras.initializers import for_level
-from msann_keras.kinds import DENSE
 
 #: The share of a draw that tells apart prolonged units.
 APART = 0.3
@@ -146,22 +144,13 @@ def finer_weights(
     """
     pairs = zip(values, coarsening.weight_chains, strict=True)
     result = [lifted(value, chains, coarse, fine) for value, chains in pairs]
-    at = 0
-    for step in coarsening.seen.weighted if apart else ():
-        inputs = coarsening.chains[step.sources[0]]
-        is_data = step.sources[0] in coarsening.seen.inputs  # apart as they are
-        is_coarser = inputs.sizes[coarse] < inputs.sizes[fine]
-        if step.kind is DENSE and not is_data and is_coarser:
-            draw = fresh(step.layer.kernel_initializer)(result[at].shape)
-            draw = ops.convert_to_numpy(draw).astype(result[at].dtype)
-            result[at] = result[at] + APART * complement(draw, inputs, coarse, fine)
-        at += len(step.layer.weights)
+    for at, hidden in enumerate(coarsening.hidden if apart else ()):
+        if hidden is None or hidden.units.sizes[coarse] == hidden.units.sizes[fine]:
+            continue
+        draw = ops.convert_to_numpy(hidden.draw(result[at].shape))
+        rest = complement(draw.astype(result[at].dtype), hidden.units, coarse, fine)
+        result[at] = result[at] + APART * rest
     return result
-
-
-def fresh(initializer: Callable) -> Callable:
-    """An initializer that draws anew; Keras's own repeat themselves."""
-    return for_level(initializer, 1)
 
 
 def _along(x, factors, axis):

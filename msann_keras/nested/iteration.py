@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from msann_keras.coarsening import Coarsening
+from msann_keras.level_plans import Plan
 from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import Samples
 from msann_keras.nested.handover import finer_weights
@@ -18,7 +19,6 @@ from msann_keras.nested.level import TRIAL, Level, hand_over, values_of, weights
 from msann_keras.nested.optimizer import begin_anew
 from msann_keras.nested.record import Display, LevelRecord
 from msann_keras.nested.statistics import MOST_SAMPLES, settle
-from msann_keras.plan import Plan
 from msann_keras.samples import rows_of
 
 #: An error this close to what a level cannot hold of the targets, as a share of that,
@@ -26,8 +26,6 @@ from msann_keras.samples import rows_of
 NEAR = 0.25
 #: A level has at most this share of the time that is left, if a finer one follows.
 SHARE = 0.6
-#: What the coarsest level tries its rate times; finer levels go by the best one.
-FACTORS = (1.0, 2.0, 4.0)
 
 
 class NestedIteration:
@@ -46,7 +44,7 @@ class NestedIteration:
     Attributes:
         records: Of the levels that were trained.
         level: That trains, or has trained last.
-        boost: What its rate is multiplied by, the best of `FACTORS`.
+        boost: What its rate is multiplied by, the best of the pace's factors.
     """
 
     def __init__(
@@ -107,9 +105,11 @@ class NestedIteration:
         self.level = self._made(first)
         self.level.draw()
         untrained = self.level.error()
-        began = time.perf_counter()
-        self.boost = self.level.best_rate(FACTORS)
-        self._trials = TRIAL * len(FACTORS), time.perf_counter() - began
+        began, factors = time.perf_counter(), self.plan.pace.factors
+        self.boost, tried = 1.0, 0
+        if len(factors) > 1:
+            self.boost, tried = self.level.best_rate(factors), TRIAL * len(factors)
+        self._trials = tried, time.perf_counter() - began
         self.audience.look(self._show, self.level.error())
         for number in (*others, 0):
             # The next level is made and compiled while this one trains.
@@ -149,6 +149,7 @@ class NestedIteration:
 
         leaving = Leaving(
             level.error,
+            self.plan.pace,
             self._floor(level),
             left if coming is None else left * SHARE,
             (lambda: True) if coming is None else coming.done,

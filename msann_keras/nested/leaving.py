@@ -9,15 +9,14 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from msann_keras.level_plans import Pace
 from msann_keras.nested.optimizer import rate_of, set_rate
 from msann_keras.optimizers.multilevel import unwrapped
 
-#: A level is worth its time while its error falls faster than steps^-FALL.
-FALL = 0.2
 #: Then the rate falls to LAST of itself, in the COOLING-th part of the steps so far.
 COOLING, LAST = 3, 0.05
-#: Judged first after so many steps, then each time they have grown by GROWTH.
-FIRST, GROWTH = 64, 1.3
+#: It is judged each time that the steps have grown by this.
+GROWTH = 1.3
 #: The share of a level's time after which the rate falls.
 STEADY = 0.75
 
@@ -32,6 +31,7 @@ class Leaving(keras.callbacks.Callback):
 
     Args:
         error: Gives the error on what is held out.
+        pace: When it is judged first, and how fast its error must fall.
         floor: Below this error more training of the level is worth nothing.
         seconds: The level has this time.
         ready: Whether the next level is; before it is, this one goes on.
@@ -48,6 +48,7 @@ class Leaving(keras.callbacks.Callback):
     def __init__(
         self,
         error: Callable[[], float],
+        pace: Pace,
         floor: float,
         seconds: float,
         ready: Callable[[], bool] = lambda: True,
@@ -55,7 +56,8 @@ class Leaving(keras.callbacks.Callback):
         clock: Callable[[], float] = time.perf_counter,
     ):
         super().__init__()
-        self.error, self.floor, self.seconds = error, floor, seconds
+        self.error, self.pace = error, pace
+        self.floor, self.seconds = floor, seconds
         self.ready, self.tell, self.clock = ready, tell, clock
         self.steps, self.errors = 0, []
         self.cooling: tuple[int, int] | None = None  # its first and last step
@@ -90,7 +92,7 @@ class Leaving(keras.callbacks.Callback):
         return int(ops.convert_to_numpy(unwrapped(self.model.optimizer).iterations))
 
     def _is_due(self) -> bool:
-        return self.steps >= max(FIRST, GROWTH * self.errors[-1][0])
+        return self.steps >= max(self.pace.first, GROWTH * self.errors[-1][0])
 
     def _judge(self) -> float:
         error = self.error()
@@ -112,7 +114,7 @@ class Leaving(keras.callbacks.Callback):
         if not half:
             return False
         steps, before = half[-1]
-        return error > before * (self.steps / steps) ** -FALL
+        return error > before * (self.steps / steps) ** -self.pace.fall
 
     def _cool(self) -> None:
         self.cooling = (self.steps, self.steps + max(1, self.steps // COOLING))

@@ -11,10 +11,9 @@ import numpy as np
 from keras import ops
 
 from msann_keras.coarsening import Coarsening
-from msann_keras.kinds import DENSE
 from msann_keras.nested.data import Samples, at_level, training_data
 from msann_keras.nested.feeding import batches
-from msann_keras.nested.handover import finer_weights, fresh
+from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.optimizer import copy_of, hand_over_state, rate_of, set_rate
 from msann_keras.nested.statistics import MOST_SAMPLES, settle
 from msann_keras.samples import Parts, rows_of
@@ -62,9 +61,7 @@ class Level:
         self.layers = [self.network.get_layer(x.name) for x in coarsening.layers]
         steps = round(CALL_SECONDS / step_seconds)
         self.network.compile(
-            optimizer=copy_of(
-                model.optimizer, coarsening.hierarchy.glorot_ratios[level]
-            ),
+            optimizer=copy_of(model.optimizer, coarsening.rates[level]),
             loss=model.loss,
             loss_weights=model.get_compile_config().get("loss_weights"),
             steps_per_execution=max(1, min(STEPS_PER_CALL, steps)),
@@ -83,14 +80,11 @@ class Level:
         self.batches = batches(self._structured(data), rows, batch_size, seed)
 
     def draw(self) -> None:
-        """Weights by the initializers of the model's layers, at this level's sizes."""
-        for step, own in zip(self.coarsening.seen.weighted, self.layers, strict=True):
-            if step.kind is not DENSE:  # it begins as it was made
-                continue
-            layer = step.layer
-            own.kernel.assign(fresh(layer.kernel_initializer)(own.kernel.shape))
-            if own.use_bias:
-                own.bias.assign(fresh(layer.bias_initializer)(own.bias.shape))
+        """Begin with the weights that the coarsening has for a first level."""
+        values = self.coarsening.first_weights(self.level)
+        for variable, value in zip(weights_of(self.layers), values, strict=True):
+            if value is not None:
+                variable.assign(value)
 
     def make_ready(self) -> None:
         """Compile by a first step, which is taken back."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import keras
 
-from msann_keras.plan import Plan
+from msann_keras.level_plans import Plan
 
 
 class LevelRecord(NamedTuple):

@@ -19,7 +19,7 @@ from msann_keras.optimizers.multilevel import unwrapped
 from msann_keras.optimizers.rates import schedule_of
 from msann_keras.plan import MEMORY, planned
 from msann_keras.samples import parts_of, rows_of, some_of
-from msann_keras.spaces import multilevel_within, walk
+from msann_keras.spaces import functional, multilevel_within
 from msann_keras.topologies import TopologyLike
 
 #: Constraints that interpolated weights do not keep, and that change what a network
@@ -119,12 +119,12 @@ def warm_start(
         checks.instance(f"callbacks[{i}]", one, keras.callbacks.Callback, "a callback")
     for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         refuse_nan(name, value)
-    seen = walk(model)
-    _check_constraints(seen)
-    parts = some_of(x, y, sample_weight, seen.graph, MEMORY)
+    graph = functional(model)
+    _check_constraints(graph)
+    parts = some_of(x, y, sample_weight, graph, MEMORY)
     if batch_size > (count := len(parts[0][0])):
         checks.refuse("batch_size", batch_size, f"at most the {count} samples")
-    plan, coarsening = planned(seen, parts, topology, depth, batch_size)
+    plan, coarsening = planned(graph, parts, topology, depth, batch_size)
     samples = _samples(parts, validation_data, coarsening)
     display = Display(1 if verbose == "auto" else verbose)
     display.say(plan.reason)
@@ -165,11 +165,11 @@ def _check(model) -> None:
     schedule_of(unwrapped(model.optimizer))  # refuses a rate that is a function
 
 
-def _check_constraints(seen) -> None:
+def _check_constraints(graph) -> None:
     """Refuse norms that are fixed: interpolated weights have other ones."""
-    for layer in (step.layer for step in seen.dense):
+    for layer in graph.layers:
         for name in ("kernel_constraint", "bias_constraint"):
-            constraint = getattr(layer, name)
+            constraint = getattr(layer, name, None)
             if isinstance(constraint, FIXED_NORMS):
                 raise ValueError(
                     f"The layer {layer.name!r} cannot be started from a coarser one: "

@@ -1,0 +1,142 @@
+"""What a coarse start would do for a network of convolutions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from msann import checks
+from msann.energy import energy_lost
+from msann.topology import Chain
+from msann_keras.images import Images, images_of
+from msann_keras.level_plans import (
+    COMPILING,
+    IMAGES,
+    PASSES,
+    LevelPlan,
+    Plan,
+    seconds_of,
+)
+from msann_keras.samples import Parts
+
+#: Levels at the most.
+MOST_LEVELS = 4
+#: A level may lose this share of the targets' variance: kernels that a coarse image has
+#: taught are good on finer ones too. Labels do not say what of an image they hang on.
+MOST_LOST, MOST_LOST_OF_LABELLED = 0.35, 0.02
+#: How many times longer than a product of matrices a convolution takes.
+SLOWER = 4.0
+#: Samples that are looked at.
+SAMPLE = 64
+
+
+def planned_images(
+    graph: keras.Model, parts: Parts, topology: Any, depth: int | str, batch_size: int
+) -> tuple[Plan, Images]:
+    """The plan of a network of convolutions, and its levels.
+
+    Args:
+        graph: The functional model.
+        parts: Inputs, targets and sample weights.
+        topology: `None`: images have their own axes.
+        depth: L, or "auto".
+        batch_size: Samples of a training step, for the estimates.
+
+    Raises:
+        ValueError: A topology, a layer that is not known to work on images of another
+            size, or a depth that the sides do not allow.
+    """
+    if topology is not None:
+        wanted = "None for a network of convolutions, whose images have their axes"
+        checks.refuse("topology", topology, wanted)
+    images = images_of(graph, MOST_LEVELS if depth == "auto" else depth)
+    deepest = len(images.sides) - 1
+    if depth != "auto" and depth > deepest:
+        raise ValueError(
+            f"`depth` must be at most {deepest} for images of {_size(images.sides[0])} "
+            f"and the strides of this network. Received: depth={depth}"
+        )
+    inputs, targets = (
+        _lost(*each)
+        for each in (
+            (parts[0], graph.inputs, images.inputs),
+            (parts[1], graph.outputs, images.outputs),
+        )
+    )
+    judged, most = (inputs, MOST_LOST_OF_LABELLED)
+    if targets is not None:
+        judged, most = targets, MOST_LOST
+    suggested = depth
+    if depth == "auto":
+        suggested = max(level for level in range(deepest + 1) if judged[level] <= most)
+    levels = tuple(
+        LevelPlan(
+            level,
+            _size(images.sides[level]),
+            _parameters(images, level),
+            inputs[level],
+            0.0 if targets is None else targets[level],
+            seconds_of(SLOWER * images.costs[level] * batch_size),
+        )
+        for level in range(min(deepest, suggested + 1) + 1)
+    )
+    steps = PASSES * len(parts[0][0]) / batch_size if suggested else 0
+    compiling = COMPILING if suggested else 0.0
+    result = Plan(
+        levels,
+        suggested,
+        {},
+        compiling + steps * levels[0].step_seconds,
+        compiling,
+        _reason(images, suggested, judged, levels, targets is not None),
+        IMAGES,
+    )
+    return result, images
+
+
+def _lost(arrays, tensors, pixels: list[Chain]) -> list[float] | None:
+    """What each level loses of the images among some arrays; `None` without any."""
+    worst = None
+    for array, tensor, one in zip(arrays, tensors, pixels, strict=True):
+        if array.shape[1:] != tuple(tensor.shape[1:]) or len(array.shape) < 3:
+            continue
+        some = np.asarray(array[:: max(1, len(array) // SAMPLE)][:SAMPLE], "float32")
+        if not np.isfinite(some).all():
+            checks.refuse("x", "an infinite number", "finite numbers")
+        rows = np.moveaxis(some, -1, 1).reshape(-1, one.sizes[0])
+        lost = energy_lost(rows, one)
+        worst = lost if worst is None else [*map(max, worst, lost)]
+    return None if worst is None else [*worst]
+
+
+def _parameters(images: Images, level: int) -> int:
+    """Weights at a level."""
+    chains = images.weight_chains
+    return sum(math.prod(one.sizes[level] for one in axes) for axes in chains)
+
+
+def _size(sides) -> str:
+    return "x".join(map(str, sides))
+
+
+def _reason(images, depth, lost, levels, by_targets) -> str:
+    what = "targets'" if by_targets else "inputs'"
+    if depth:
+        cheaper = levels[0].step_seconds / levels[depth].step_seconds
+        return (
+            f"L = {depth}: images of {_size(images.sides[depth])} hold "
+            f"{100 * (1 - lost[depth]):.1f} % of the {what} variance, and a step there "
+            f"takes 1/{cheaper:.0f} of a whole one."
+        )
+    if len(images.sides) == 1:
+        return (
+            f"plain training: images of {_size(images.sides[0])} do not halve in this "
+            "network, or are too small."
+        )
+    return (
+        f"plain training: images of {_size(images.sides[1])} already lose "
+        f"{100 * lost[1]:.0f} % of the {what} variance."
+    )

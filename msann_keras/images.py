@@ -1,0 +1,326 @@
+"""Networks of convolutions: the same kernels, on images of several sizes.
+
+A kernel does not depend on how large the image is. So the network of level l is the
+network itself on images whose sides are halved l times, and its kernels are prolonged
+by staying what they are. Only behind a `Flatten` weights depend on the size: these live
+on pixels times channels, and are averaged and prolonged along the pixels.
+
+With zero padding a coarse network sees more of the border, and a stride must divide the
+coarse sides; otherwise nothing is lost but what the averages lose of the data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from msann.prolongation.operators import Identity, Kronecker
+from msann.prolongation.splines import box
+from msann.topology import Chain, Topology, chain, identity
+from msann_keras.kinds import NORMALISING, POINTWISE, copied, kind_of
+from msann_keras.transfer import on_averages, restricted
+
+#: Layers whose weights do not depend on the size of the image.
+SLIDING = tuple(
+    getattr(keras.layers, f"{name}{axes}D")
+    for axes in (1, 2, 3)
+    for name in (
+        *("Conv", "DepthwiseConv", "SeparableConv", "MaxPooling", "AveragePooling"),
+        *("GlobalMaxPooling", "GlobalAveragePooling", "UpSampling", "ZeroPadding"),
+        *("Cropping", "SpatialDropout"),
+    )
+    if hasattr(keras.layers, f"{name}{axes}D")
+) + tuple(getattr(keras.layers, f"Conv{axes}DTranspose") for axes in (1, 2, 3))
+#: Layers that are as good on an image of another size.
+OTHERS = (
+    keras.layers.Dense,
+    keras.layers.Flatten,
+    keras.layers.Concatenate,
+    keras.layers.GroupNormalization,
+)
+#: Sides that a coarse image has at least.
+LEAST_SIDE = 12
+
+
+@dataclass(frozen=True)
+class Pixels(Topology):
+    """Images of several sizes, whose channels stay whole.
+
+    Attributes:
+        sides: Of the image at each level, finest first.
+        channels: Numbers at each pixel.
+        masses: What level 0's ones are along each side; none are all 1.
+    """
+
+    sides: tuple[tuple[int, ...], ...]
+    channels: int = 1
+    masses: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+
+    @property
+    def size(self):
+        """Pixels times channels."""
+        return math.prod(self.sides[0]) * self.channels
+
+    @property
+    def max_depth(self):
+        """The levels that there are sides for."""
+        return len(self.sides) - 1
+
+    def coarsen(self):
+        """Averages along each side, whatever the two sides are.
+
+        >>> chain(Pixels(((4, 6), (2, 3)), channels=2), depth=1).sizes
+        (48, 12)
+        """
+        masses = self.masses or tuple((1.0,) * side for side in self.sides[0])
+        each = zip(self.sides[1], self.sides[0], masses, strict=True)
+        factors = [box(*sides, masses=np.array(own)) for *sides, own in each]
+        pairs = zip(factors, masses, strict=True)
+        coarse = tuple(tuple(P.restrict(np.array(own)).tolist()) for P, own in pairs)
+        P = Kronecker(*factors, Identity(self.channels))
+        return P, Pixels(self.sides[1:], self.channels, coarse)
+
+
+class Images(NamedTuple):
+    """A network of convolutions and its levels; `images_of` makes it.
+
+    It says to a warm start what `Coarsening` says of a network of dense layers.
+
+    Attributes:
+        graph: The functional model.
+        layers: Its layers with weights, in order.
+        sides: Of the input images at each level.
+        weight_chains: What the axes of each weight live on.
+        inputs: The pixels of each input.
+        outputs: The pixels of each output; labels stay whole.
+        costs: Multiply-adds of a sample at each level.
+    """
+
+    graph: keras.Model
+    layers: list[keras.layers.Layer]
+    sides: list[tuple[int, ...]]
+    weight_chains: list[tuple[Chain, ...]]
+    inputs: list[Chain]
+    outputs: list[Chain]
+    costs: list[float]
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Learning rates by level: kernels of one size have one rate."""
+        return (1.0,) * len(self.sides)
+
+    @property
+    def hidden(self) -> list[None]:
+        """Nothing is to be told apart: pixels that were one differ by what they see."""
+        return [None] * len(self.weight_chains)
+
+    def network(self, level: int) -> keras.Model:
+        """The network on images of a level, with weights of its own."""
+        return _view(self.graph, self.sides[level], copied).network
+
+    def structured(self, inputs: Sequence) -> Any:
+        """Inputs, one after another, in the structure that the model takes them in."""
+        return keras.tree.pack_sequence_as(self.graph.input, list(inputs))
+
+    def first_weights(self, level: int) -> list:
+        """The model's own, on averages, so that what it knows is used."""
+        result = []
+        variables = [v for layer in self.layers for v in layer.weights]
+        for variable, chains in zip(variables, self.weight_chains, strict=True):
+            value = ops.convert_to_tensor(variable)
+            if any(one.sizes[level] < one.sizes[0] for one in chains):
+                for finer in range(level):
+                    value = restricted(value, chains, finer)
+                value = on_averages(value, chains, level)
+            result.append(value)
+        return result
+
+    def averages(
+        self, inputs: Sequence, targets: Sequence, level: int
+    ) -> list[np.ndarray]:
+        """Inputs and targets with images averaged to a level."""
+        arrays, pixels = (*inputs, *targets), (*self.inputs, *self.outputs)
+        return [
+            _averaged(array, one.topology.sides[level]) if _coarsens(one) else array
+            for array, one in zip(arrays, pixels, strict=True)
+        ]
+
+    def numbers(self, level: int) -> int:
+        """How many numbers a sample has at a level."""
+        graph, pixels = self.graph, (*self.inputs, *self.outputs)
+        tensors = zip((*graph.inputs, *graph.outputs), pixels, strict=True)
+        return sum(one.sizes[level] * tensor.shape[-1] for tensor, one in tensors)
+
+
+def of_images(graph: keras.Model) -> bool:
+    """Whether a model takes images, and has layers that slide over them."""
+    ranks = {len(tensor.shape) for tensor in graph.inputs}
+    return min(ranks) > 2 and any(isinstance(x, SLIDING) for x in graph.layers)
+
+
+def images_of(graph: keras.Model, most: int) -> Images:
+    """The levels of a network of convolutions, as many as its sides allow.
+
+    Args:
+        graph: A functional model that `of_images`.
+        most: Levels at the most.
+
+    Raises:
+        ValueError: A layer is not known to work on images of another size; it is
+            named, with the reason.
+    """
+    for layer in graph.operations:
+        _check_layer(layer)
+    sides = [tuple(graph.inputs[0].shape[1:-1])]
+    views = [_view(graph, sides[0])]
+    while len(sides) <= most and all(side % 2 == 0 for side in sides[-1]):
+        smaller = tuple(side // 2 for side in sides[-1])
+        view = _view(graph, smaller) if min(smaller) >= LEAST_SIDE else None
+        if view is None or not _fits(view, views[0], 2 ** len(sides)):
+            break
+        sides.append(smaller)
+        views.append(view)
+    depth = len(sides) - 1
+    layers = [layer for layer in graph.layers if layer.weights]
+    chains = [_chains(layer, views) for layer in layers]
+
+    def pixels(tensors):
+        for i, tensor in enumerate(tensors):
+            spatial = len(tensor.shape) > 2
+            shapes = [tensors_of(view)[i].shape[1:-1] for view in views]
+            yield chain(Pixels(tuple(shapes)) if spatial else identity(1), depth)
+
+    tensors_of = _inputs_of
+    inputs = list(pixels(graph.inputs))
+    tensors_of = _outputs_of
+    return Images(
+        graph,
+        layers,
+        sides,
+        [axes for each in chains for axes in each],
+        inputs,
+        list(pixels(graph.outputs)),
+        [view.cost for view in views],
+    )
+
+
+class _View(NamedTuple):
+    """The network on images of one size.
+
+    Attributes:
+        network: It.
+        flattened: The shape that a `Flatten` before a layer took apart, by the layer.
+        cost: Multiply-adds of a sample.
+    """
+
+    network: keras.Model
+    flattened: dict[str, tuple[int, ...]]
+    cost: float
+
+
+def _view(graph, sides, copy=None) -> _View | None:
+    """The network on images of some size; `None` where it does not fit them."""
+    inputs = [
+        keras.Input((*sides, tensor.shape[-1]), dtype=tensor.dtype, name=tensor.name)
+        for tensor in graph.inputs
+    ]
+    flat, flattened, alive, costs = {}, {}, [], []
+
+    def call(layer, *args, **kwargs):
+        outputs = layer(*args, **kwargs)
+        tensors = keras.tree.flatten((args, kwargs))
+        source = next(x for x in tensors if isinstance(x, keras.KerasTensor))
+        alive.extend([source, *keras.tree.flatten(outputs)])
+        if isinstance(layer, keras.layers.Flatten) and len(source.shape) > 2:
+            flat[id(outputs)] = source.shape[1:]
+        elif id(source) in flat:
+            flattened[layer.name] = flat[id(source)]
+            if not isinstance(layer, keras.layers.Dense):
+                flat[id(outputs)] = flat[id(source)]
+        kernels = sum(math.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
+        positions = math.prod(keras.tree.flatten(outputs)[0].shape[1:-1])
+        costs.append(kernels * positions)
+        return outputs
+
+    try:
+        network = keras.models.clone_model(
+            graph,
+            input_tensors=keras.tree.pack_sequence_as(graph.input, inputs),
+            clone_function=copy or copied,
+            call_function=call,
+        )
+    except ValueError:  # shapes that do not fit
+        return None
+    return _View(network, flattened, float(sum(costs)))
+
+
+def _fits(view, fine, factor) -> bool:
+    """Whether a smaller network's outputs are so many times smaller, too."""
+    pairs = zip(_outputs_of(view), _outputs_of(fine), strict=True)
+    return all(
+        [side * factor for side in one.shape[1:-1]] == [*other.shape[1:-1]]
+        for one, other in pairs
+    )
+
+
+def _inputs_of(view):
+    return view.network.inputs
+
+
+def _outputs_of(view):
+    return view.network.outputs
+
+
+def _chains(layer, views) -> list[tuple[Chain, ...]]:
+    """What the axes of a layer's weights live on."""
+    depth = len(views) - 1
+    shapes = [view.flattened.get(layer.name) for view in views]
+    result = []
+    for weight in layer.weights:
+        axes = [chain(identity(size), depth) for size in weight.shape]
+        is_bias = isinstance(layer, keras.layers.Dense) and len(axes) == 1
+        if shapes[0] is not None and not is_bias:  # it reads what has been flattened
+            *sides, channels = zip(*shapes, strict=True)
+            pixels = Pixels(tuple(zip(*sides, strict=True)), channels[0])
+            axes[0] = chain(pixels, depth)
+        result.append(tuple(axes))
+    return result
+
+
+def _coarsens(one: Chain) -> bool:
+    return one.sizes[-1] < one.sizes[0]
+
+
+def _averaged(array, sides) -> np.ndarray:
+    """Images `(samples, *sides, channels)` averaged to other sides, which divide."""
+    array = np.asarray(array)
+    array = array if array.dtype.kind == "f" else array.astype("float32")
+    for axis, side in enumerate(sides, start=1):
+        shape = array.shape
+        blocks = (*shape[:axis], side, shape[axis] // side, *shape[axis + 1 :])
+        array = array.reshape(blocks).mean(axis=axis + 1)
+    return array
+
+
+def _check_layer(layer) -> None:
+    """Refuse a layer that is not known to work on images of another size."""
+    if isinstance(layer, keras.layers.InputLayer):
+        return
+    known = (*SLIDING, *OTHERS, *POINTWISE.layers)
+    rank = len(layer.output.shape) if isinstance(layer, NORMALISING.layers) else None
+    if not isinstance(layer, known) and kind_of(layer, rank) is not NORMALISING:
+        _refuse(layer, f"a {type(layer).__name__} layer has no coarse form")
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        _refuse(layer, "its channels do not come last")
+    if getattr(layer, "weights", None) and not layer.trainable:
+        _refuse(layer, "it does not train")
+
+
+def _refuse(layer, reason):
+    raise ValueError(f"The layer {layer.name!r} cannot be coarsened: {reason}.")

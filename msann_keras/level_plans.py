@@ -1,0 +1,141 @@
+"""What a plan says: levels, and what each loses, holds and costs."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import NamedTuple
+
+from keras import ops
+
+from msann.topology import Topology
+
+#: A level that loses less than this of both lacks nothing.
+WHOLE = 5e-4
+#: What a step costs beside its multiplications, and what making a level ready takes.
+OVERHEAD, COMPILING = 1e-3, 0.5
+#: A warm start takes as long as so many passes of the fine network over the data.
+PASSES = 4
+#: Multiply-adds of a training step for each parameter and sample.
+OPERATIONS = 3
+
+
+class Pace(NamedTuple):
+    """How a start goes through its levels.
+
+    Attributes:
+        stride: Every so many levels one trains.
+        factors: What the coarsest level tries its rate times; finer levels go by the
+            best one.
+        first: Steps after which a level is judged first.
+        fall: A level is worth its time while its error falls faster than steps^-fall.
+    """
+
+    stride: int
+    factors: tuple[float, ...]
+    first: int
+    fall: float
+
+
+#: Of networks whose units coarsen: a level holds all but what its data lack.
+UNITS = Pace(stride=2, factors=(1.0, 2.0, 4.0), first=64, fall=0.2)
+#: Of convolutions: a level's kernels have to learn anew what a finer image shows.
+IMAGES = Pace(stride=1, factors=(1.0,), first=32, fall=0.5)
+
+
+class LevelPlan(NamedTuple):
+    """One level of a plan.
+
+    Attributes:
+        level: l.
+        sizes: Of the layers, as the paper writes them.
+        parameters: |M_l|.
+        inputs_lost: Share of the inputs' variance that the level cannot hold.
+        targets_lost: The same of the targets; 0 if they are not coarsened.
+        step_seconds: What a training step takes, estimated.
+    """
+
+    level: int
+    sizes: str
+    parameters: int
+    inputs_lost: float
+    targets_lost: float
+    step_seconds: float
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the level lacks nothing of the data that is worth speaking of."""
+        return max(self.inputs_lost, self.targets_lost) <= WHOLE
+
+
+class Plan(NamedTuple):
+    """What each level would lose, hold and cost; `plan` makes it, `print` shows it.
+
+    Attributes:
+        levels: From level 0, the finest, on, the deepest that the data allow and one
+            or two more.
+        depth: L, where `warm_start` begins; 0 stands for plain training.
+        topologies: Of each space, by the name of the layer that makes it.
+        seconds: What the start takes, estimated, and `compiling` what of them is spent
+            before the first step.
+        reason: Why this depth, in a sentence.
+        pace: How it goes through the levels.
+    """
+
+    levels: tuple[LevelPlan, ...]
+    depth: int
+    topologies: dict[str, Topology]
+    seconds: float
+    compiling: float
+    reason: str
+    pace: Pace = UNITS
+
+    @property
+    def visited(self) -> tuple[int, ...]:
+        """The levels that train, coarsest first: L, L - `pace.stride`, ..
+
+        Each takes a compiled program, and the gain of the levels between is small. The
+        last one is the first that lacks nothing of the data, or level 2 or 1.
+        """
+        levels = tuple(range(self.depth, 0, -self.pace.stride))
+        lacking = [level for level in levels if not self.levels[level].is_whole]
+        return levels[: len(lacking) + 1]
+
+    def __str__(self):
+        rows = [("level", "sizes", "parameters", "lost of x", "of y", "ms a step")]
+        for one in self.levels:
+            rows.append(
+                (
+                    f"{one.level}{'*' if one.level in self.visited else ''}",
+                    one.sizes,
+                    f"{one.parameters:,}",
+                    f"{one.inputs_lost:.4f}",
+                    f"{one.targets_lost:.4f}",
+                    f"{1e3 * one.step_seconds:.1f}",
+                )
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) for cell, width in zip(row, widths, strict=True)
+            )
+            for row in rows
+        ]
+        return "\n".join([*lines, self.reason])
+
+
+@cache
+def speed() -> float:
+    """Multiply-adds a second of this machine's backend, in a product of matrices."""
+    a, b = (ops.ones(shape, "float32") for shape in ((128, 1024), (1024, 1024)))
+    best = 0.0
+    for _ in range(4):  # the first one makes the backend ready
+        began = time.perf_counter()
+        ops.convert_to_numpy(ops.matmul(a, b))
+        best = max(best, 128 * 1024**2 / (time.perf_counter() - began))
+    return best
+
+
+def seconds_of(products: float) -> float:
+    """What a training step takes that multiplies so many numbers, going forward."""
+    return OVERHEAD + OPERATIONS * products / speed()

@@ -126,6 +126,12 @@ class Task:
     batch_size: int = 128
     missing: Callable[[], str | None] = nothing
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Ways to train: a multilevel model and its start are of dense layers."""
+        is_dense = isinstance(self.network, Network)
+        return ("fit", "start", "warm", "auto") if is_dense else ("fit", "warm")
+
 
 def _no_fashion():
     if not FASHION.is_dir():

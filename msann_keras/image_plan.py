@@ -20,15 +20,13 @@ from msann_keras.level_plans import (
     Plan,
     seconds_of,
 )
-from msann_keras.samples import Parts
+from msann_keras.samples import Parts, check_targets
 
 #: Levels at the most.
 MOST_LEVELS = 4
 #: A level may lose this share of the targets' variance: kernels that a coarse image has
 #: taught are good on finer ones too. Labels do not say what of an image they hang on.
 MOST_LOST, MOST_LOST_OF_LABELLED = 0.35, 0.02
-#: How many times longer than a product of matrices a convolution takes.
-SLOWER = 4.0
 #: Samples that are looked at.
 SAMPLE = 64
 
@@ -72,6 +70,8 @@ def planned_images(
     suggested = depth
     if depth == "auto":
         suggested = max(level for level in range(deepest + 1) if judged[level] <= most)
+    if suggested:
+        check_targets("y", parts[1], images)
     levels = tuple(
         LevelPlan(
             level,
@@ -79,7 +79,7 @@ def planned_images(
             _parameters(images, level),
             inputs[level],
             0.0 if targets is None else targets[level],
-            seconds_of(SLOWER * images.costs[level] * batch_size),
+            seconds_of(images.costs[level] * batch_size),
         )
         for level in range(min(deepest, suggested + 1) + 1)
     )

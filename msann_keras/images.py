@@ -43,6 +43,7 @@ OTHERS = (
     keras.layers.Flatten,
     keras.layers.Concatenate,
     keras.layers.GroupNormalization,
+    keras.layers.Normalization,
 )
 #: Sides that a coarse image has at least.
 LEAST_SIDE = 12
@@ -122,7 +123,7 @@ class Images(NamedTuple):
 
     def network(self, level: int) -> keras.Model:
         """The network on images of a level, with weights of its own."""
-        return _view(self.graph, self.sides[level], copied).network
+        return _view(self.graph, self.sides[level]).network
 
     def structured(self, inputs: Sequence) -> Any:
         """Inputs, one after another, in the structure that the model takes them in."""
@@ -175,19 +176,31 @@ def images_of(graph: keras.Model, most: int) -> Images:
         ValueError: A layer is not known to work on images of another size; it is
             named, with the reason.
     """
-    for layer in graph.operations:
-        _check_layer(layer)
-    sides = [tuple(graph.inputs[0].shape[1:-1])]
-    views = [_view(graph, sides[0])]
+    shapes = {tuple(tensor.shape[1:-1]) for tensor in graph.inputs}
+    if len(shapes) > 1 or None in {side for shape in shapes for side in shape}:
+        raise ValueError(
+            "`model` must have images of one known size as inputs. Received: inputs of "
+            f"shape {[tensor.shape for tensor in graph.inputs]}"
+        )
+    layers = [layer for layer in graph.layers if layer.weights]
+    for layer in layers:
+        if not layer.trainable:
+            _refuse(layer, "it does not train")
+    sides = [*shapes]
+    views = [_view(graph, sides[0], _check_call)]
     while len(sides) <= most and all(side % 2 == 0 for side in sides[-1]):
         smaller = tuple(side // 2 for side in sides[-1])
-        view = _view(graph, smaller) if min(smaller) >= LEAST_SIDE else None
-        if view is None or not _fits(view, views[0], 2 ** len(sides)):
+        if min(smaller) < LEAST_SIDE:
+            break
+        try:
+            view = _view(graph, smaller)
+        except ValueError:  # shapes that do not meet
+            break
+        if not _fits(view, views[0], 2 ** len(sides)):
             break
         sides.append(smaller)
         views.append(view)
     depth = len(sides) - 1
-    layers = [layer for layer in graph.layers if layer.weights]
     chains = [_chains(layer, views) for layer in layers]
 
     def pixels(tensors):
@@ -224,18 +237,27 @@ class _View(NamedTuple):
     cost: float
 
 
-def _view(graph, sides, copy=None) -> _View | None:
-    """The network on images of some size; `None` where it does not fit them."""
+def _view(graph, sides, check=lambda layer, source: None) -> _View:
+    """The network on images of some size, each call of a layer checked before.
+
+    Raises:
+        ValueError: It does not fit them.
+    """
     inputs = [
-        keras.Input((*sides, tensor.shape[-1]), dtype=tensor.dtype, name=tensor.name)
+        keras.Input(
+            (*sides, tensor.shape[-1]),
+            dtype=_dtype_of_averages(tensor),
+            name=tensor.name,
+        )
         for tensor in graph.inputs
     ]
     flat, flattened, alive, costs = {}, {}, [], []
 
     def call(layer, *args, **kwargs):
-        outputs = layer(*args, **kwargs)
         tensors = keras.tree.flatten((args, kwargs))
         source = next(x for x in tensors if isinstance(x, keras.KerasTensor))
+        check(layer, source)
+        outputs = layer(*args, **kwargs)
         alive.extend([source, *keras.tree.flatten(outputs)])
         if isinstance(layer, keras.layers.Flatten) and len(source.shape) > 2:
             flat[id(outputs)] = source.shape[1:]
@@ -248,15 +270,12 @@ def _view(graph, sides, copy=None) -> _View | None:
         costs.append(kernels * positions)
         return outputs
 
-    try:
-        network = keras.models.clone_model(
-            graph,
-            input_tensors=keras.tree.pack_sequence_as(graph.input, inputs),
-            clone_function=copy or copied,
-            call_function=call,
-        )
-    except ValueError:  # shapes that do not fit
-        return None
+    network = keras.models.clone_model(
+        graph,
+        input_tensors=keras.tree.pack_sequence_as(graph.input, inputs),
+        clone_function=copied,
+        call_function=call,
+    )
     return _View(network, flattened, float(sum(costs)))
 
 
@@ -308,18 +327,20 @@ def _averaged(array, sides) -> np.ndarray:
     return array
 
 
-def _check_layer(layer) -> None:
+def _dtype_of_averages(tensor) -> str:
+    """Averages of whole numbers are not whole."""
+    whole = keras.backend.is_int_dtype(tensor.dtype)
+    return keras.config.floatx() if whole else tensor.dtype
+
+
+def _check_call(layer, source) -> None:
     """Refuse a layer that is not known to work on images of another size."""
-    if isinstance(layer, keras.layers.InputLayer):
-        return
     known = (*SLIDING, *OTHERS, *POINTWISE.layers)
-    rank = len(layer.output.shape) if isinstance(layer, NORMALISING.layers) else None
-    if not isinstance(layer, known) and kind_of(layer, rank) is not NORMALISING:
+    normalises = kind_of(layer, len(source.shape)) is NORMALISING
+    if not isinstance(layer, known) and not normalises:
         _refuse(layer, f"a {type(layer).__name__} layer has no coarse form")
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         _refuse(layer, "its channels do not come last")
-    if getattr(layer, "weights", None) and not layer.trainable:
-        _refuse(layer, "it does not train")
 
 
 def _refuse(layer, reason):

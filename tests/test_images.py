@@ -19,11 +19,13 @@ IMAGES = images(300, 48)[..., None]
 OPTIONS = {"batch_size": 16, "seconds": 3.0, "verbose": 0}
 
 
-def unet(side=48, last=1, channels=4):
+def unet(side=48, last=1, channels=4, front=()):
     """Two images sizes and a way past the smaller one."""
     keras.utils.set_random_seed(6)
-    inputs = keras.Input((side, side, 1))
-    fine = layers.Conv2D(channels, 3, padding="same", activation="gelu")(inputs)
+    inputs = x = keras.Input((side, side, 1))
+    for layer in front:
+        x = layer(x)
+    fine = layers.Conv2D(channels, 3, padding="same", activation="gelu")(x)
     x = layers.MaxPooling2D()(fine)
     x = layers.Conv2D(2 * channels, 3, padding="same", activation="gelu")(x)
     x = layers.BatchNormalization(name="norm")(x)
@@ -202,6 +204,18 @@ def test_a_warm_start_learns_an_operator(tmp_path):
     assert error(loaded) == pytest.approx(error(model), rel=1e-4)
 
 
+def test_images_may_be_standardised_first():
+    norm = layers.Normalization(axis=-1)
+    norm.adapt(3 + 5 * IMAGES)
+    model = compiled(unet(front=[norm]))
+    x, before = 3 + 5 * IMAGES, norm.get_weights()
+    untrained = model.evaluate(x, Y, verbose=0)
+    ms.warm_start(model, x, Y, depth=1, **OPTIONS)
+    assert model.evaluate(x, Y, verbose=0) < 0.7 * untrained
+    for one, other in zip(before, norm.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_statistics_are_those_of_whole_images():
     model = compiled(unet())
     ms.warm_start(model, IMAGES, Y, depth=1, **OPTIONS)
@@ -238,6 +252,22 @@ def frozen():
     return model
 
 
+def of_any_size():
+    return keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(2, 3)])
+
+
+def called_again():
+    """Which gives its layers a second call."""
+    model = of(layers.BatchNormalization())
+    model(keras.Input((32, 32, 1)))
+    return frozen_too(model)
+
+
+def frozen_too(model):
+    model.layers[-1].trainable = False
+    return model
+
+
 REFUSALS = {
     "stranger": (
         lambda: of(layers.Permute((2, 1, 3))),
@@ -250,6 +280,8 @@ REFUSALS = {
     ),
     "inner": (lambda: of(of(side=32)), "Sequential layer has no coarse form"),
     "frozen": (frozen, "does not train"),
+    "frozen, called again": (called_again, "does not train"),
+    "any size": (of_any_size, "`model` must have images of one known size"),
 }
 
 
@@ -259,10 +291,34 @@ def test_refusals_name_the_layer_and_leave_the_model_alone(name):
     model = compiled(make())
     before = model.get_weights()
     x = IMAGES[:, :32, :32]
-    y = np.ones((300, *model.output_shape[1:]), "float32")
+    y = np.ones((300, *(n or 30 for n in model.output_shape[1:])), "float32")
     with pytest.raises(ValueError, match=message):
         ms.warm_start(model, x, y, depth=1, **OPTIONS)
     same(model, before)
+
+
+def test_labels_of_pixels_have_no_averages():
+    labels = np.zeros(IMAGES.shape[:3], "int64")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model = compiled(unet(last=3), loss)
+    with pytest.raises(ValueError, match="`y` must have samples of shape"):
+        ms.warm_start(model, IMAGES, labels, depth=1, **OPTIONS)
+    noise = RNG.normal(size=IMAGES.shape)
+    assert ms.warm_start(model, noise, labels, **OPTIONS).plan.depth == 0
+
+
+def test_images_of_whole_numbers_are_averaged_all_the_same():
+    keras.utils.set_random_seed(6)
+    inputs = keras.Input((48, 48, 1), dtype="uint8")
+    x = layers.Rescaling(1 / 255)(inputs)
+    model = keras.Model(inputs, layers.Conv2D(1, 3, padding="same")(x))
+    whole = (127 + 127 * IMAGES).astype("uint8")
+    coarsening = images_of(functional(model), 1)
+    coarse, _ = coarsening.averages([whole], [whole], 1)
+    network = coarsening.network(1)
+    layer = network.layers[1]
+    actual = keras.Model(network.inputs, layer.output)(coarse)
+    np.testing.assert_allclose(actual, coarse / 255, rtol=1e-5)
 
 
 def test_images_have_their_own_topology_and_depth():

@@ -48,7 +48,8 @@ def plan(
         topology: What the spaces look like, as `multilevel` takes it. `None` chooses
             for inputs and outputs, among the lattices that their sizes allow, the one
             that loses least energy; data whose neighbours have nothing in common are
-            told so, and nothing is coarsened.
+            told so, and nothing is coarsened. Images of a network of convolutions have
+            axes of their own.
         depth: L, or "auto" for the deepest level that still holds the data.
         batch_size: Samples of a training step, for the estimates.
 

@@ -51,8 +51,10 @@ def warm_start(
     judged while it trains. Where the data say that it would not pay, the model stays
     as it is.
 
-    The model is an ordinary Keras model before and after. What it has learned before is
-    not used.
+    The model is an ordinary Keras model before and after. What a network of dense
+    layers has learned before is not used. A network of convolutions begins with its own
+    kernels, on smaller images, if its targets are images; with labels it does so only
+    if it is told how deep (`depth`).
 
     Args:
         model: A compiled Sequential or functional model of Dense layers, with batch or
@@ -60,7 +62,9 @@ def warm_start(
             `Normalization` may stand in front, a `Reshape` at the end; coarse networks
             are without these, and their loss sees samples as rows. The model's loss,
             regularisers, precision and optimizer (a copy a level, at its present rate)
-            are used; its metrics are not.
+            are used; its metrics are not. Or of layers that slide over images
+            (convolutions, pooling, up-sampling), with channels last, and what may stand
+            among and behind them: normalisation, `Concatenate`, `Flatten`, `Dense`.
         x: Inputs as `fit` takes them, or batches of inputs and targets (a
             `tf.data.Dataset`, `PyDataset`, loader or generator), of which the first
             256 MB are used.

@@ -7,6 +7,9 @@ import keras
 #: How close two ways of computing are in `floatx("float64")`. Keras's functional models
 #: turn inputs to single precision on torch; JAX needs JAX_ENABLE_X64=1.
 EXACT = 1e-5 if keras.backend.backend() == "torch" else 1e-12
+#: The same where a layer computes in single precision by itself, as Keras's
+#: `LayerNormalization` does on JAX.
+EXACT_NORMALISED = EXACT if keras.backend.backend() == "tensorflow" else 1e-5
 
 
 @contextmanager

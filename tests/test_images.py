@@ -9,7 +9,8 @@ from smooth import images, same
 
 import msann_keras as ms
 from msann.topology import chain
-from msann_keras.images import Pixels, images_of, of_images
+from msann.topology.pixels import Pixels
+from msann_keras.images import images_of, of_images
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import weights_of
 from msann_keras.spaces import functional
@@ -268,6 +269,14 @@ def called_again():
     return frozen_too(model)
 
 
+def beside_others():
+    """Two images whose features are joined when they are flat."""
+    inputs = [keras.Input((32, 32, 1)), keras.Input((32, 32, 1))]
+    flat = [layers.Flatten()(layers.Conv2D(1, 1)(x)) for x in inputs]
+    outputs = layers.Dense(2, name="both")(layers.Concatenate()(flat))
+    return keras.Model(inputs, outputs)
+
+
 def frozen_too(model):
     model.layers[-1].trainable = False
     return model
@@ -286,6 +295,7 @@ REFUSALS = {
     "inner": (lambda: of(of(side=32)), "Sequential layer has no coarse form"),
     "frozen": (frozen, "does not train"),
     "frozen, called again": (called_again, "does not train"),
+    "beside others": (beside_others, "'both'.*features of an image beside others"),
     "any size": (of_any_size, "`model` must have images of one known size"),
 }
 
@@ -295,7 +305,7 @@ def test_refusals_name_the_layer_and_leave_the_model_alone(name):
     make, message = REFUSALS[name]
     model = compiled(make())
     before = model.get_weights()
-    x = IMAGES[:, :32, :32]
+    x = [IMAGES[:, :32, :32]] * len(model.inputs)
     y = np.ones((300, *(n or 30 for n in model.output_shape[1:])), "float32")
     with pytest.raises(ValueError, match=message):
         ms.warm_start(model, x, y, depth=1, **OPTIONS)

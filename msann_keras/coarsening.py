@@ -32,7 +32,9 @@ from msann_keras.kinds import (
     RANDOM,
     RESHAPING,
     STEM,
+    WEIGHTED,
     adds_up,
+    copied,
 )
 from msann_keras.spaces import Walk
 from msann_keras.transfer import on_averages, prolonged, restricted
@@ -116,7 +118,7 @@ class Coarsening(NamedTuple):
             if step.kind is DENSE and source not in self.seen.inputs:
                 draw = for_level(layer.kernel_initializer, 1)
                 reads = Hidden(self.chains[source], draw)
-            result += [reads, *[None] * (len(layer.weights) - 1)]
+            result += [reads, None, None, None][: len(layer.weights)]
         return result
 
     def network(self, level: int) -> keras.Model:
@@ -128,12 +130,16 @@ class Coarsening(NamedTuple):
             step.layer.name: self.chains[step.target].sizes[level]
             for step in self.seen.dense
         }
-        kinds = {step.layer.name: step.kind for step in self.seen.steps}
+        steps = {step.layer.name: step for step in self.seen.steps}
 
         def coarse(layer):
-            in_stem = layer.name in self.seen.stem_layers
-            kind = RESHAPING if in_stem else kinds[layer.name]
-            return kind.coarse(layer, units.get(layer.name))
+            if layer.name in self.seen.stem_layers:
+                return RESHAPING.coarse(layer, None)
+            step = steps[layer.name]
+            space = self.chains.get(step.target)
+            if step.kind is RESHAPING and space.sizes[-1] == space.sizes[0]:
+                return copied(layer)  # what stays whole is folded as it was
+            return step.kind.coarse(layer, units.get(layer.name))
 
         graph, stem = self.seen.graph, self.seen.stem
         inputs = [
@@ -192,9 +198,12 @@ class Coarsening(NamedTuple):
 
     def flat(self, targets: Sequence) -> list:
         """Targets as coarse networks give outputs: not folded into several axes."""
+        ends = zip(targets, self.seen.folds, self.outputs, strict=True)
         return [
-            target.reshape(len(target), -1) if axes == target.shape[1:] else target
-            for target, axes in zip(targets, self.seen.folds, strict=True)
+            target.reshape(len(target), -1)
+            if axes == target.shape[1:] and one.sizes[-1] < one.sizes[0]
+            else target
+            for target, axes, one in ends
         ]
 
     def weights(self, variables: list, level: int) -> list:
@@ -234,8 +243,9 @@ def coarsened(
     """
     chains: dict[str, Chain] = {}
     for step in seen.steps:
-        if step.kind is DENSE and step.sources[0] not in {*seen.inputs, *chains}:
-            before = step.sources[0]
+        before = step.sources[0]
+        is_known = step.since_input is not None or before in {*seen.inputs, *chains}
+        if step.kind in WEIGHTED and not is_known:
             refuse(
                 step.layer,
                 f"it reads one axis of what {before!r} takes apart after a dense layer",
@@ -269,8 +279,6 @@ def _check_step(step, chains, ends):
         _meet(layer, chains, step.target, target)
         _refuse_softmax(layer, target)
     elif step.kind is POINTWISE:
-        if step.is_folded and adds_up(layer):
-            refuse(layer, "its softmax adds up over an axis of a space that is folded")
         _refuse_softmax(layer, chains.get(sources[0]))
         for other in sources[1:]:
             _join(layer, chains, sources[0], other)

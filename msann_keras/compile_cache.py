@@ -16,7 +16,7 @@ def enable_compile_cache(folder: str | os.PathLike | None = None) -> Path | None
 
     On JAX every compiled function is kept, on TensorFlow what XLA compiles: Keras's
     `fit` with `jit_compile=True`, and cycles on coarsened data. Coarse levels of a warm
-    start are not jitted. Call it before anything is compiled.
+    start are not jitted there. Call it before anything is compiled.
 
     Args:
         folder: Where; by default a folder of the user's cache.

@@ -57,19 +57,16 @@ def planned_images(
             f"`depth` must be at most {deepest} for images of {_size(images.sides[0])} "
             f"and the strides of this network. Received: depth={depth}"
         )
-    inputs, targets = (
-        _lost(*each)
-        for each in (
-            (parts[0], graph.inputs, images.inputs),
-            (parts[1], graph.outputs, images.outputs),
-        )
-    )
+    inputs = _lost("x", parts[0], graph.inputs, images.inputs)
+    targets = _lost("y", parts[1], graph.outputs, images.outputs)
     judged, most = (inputs, MOST_LOST_OF_LABELLED)
     if targets is not None:
         judged, most = targets, MOST_LOST
     suggested = depth
     if depth == "auto":
         suggested = max(level for level in range(deepest + 1) if judged[level] <= most)
+    if depth == "auto" and not _are_averaged(images, parts[1]):
+        suggested = 0
     if suggested:
         check_targets("y", parts[1], images)
     levels = tuple(
@@ -91,13 +88,15 @@ def planned_images(
         {},
         compiling + steps * levels[0].step_seconds,
         compiling,
-        _reason(images, suggested, judged, levels, targets is not None),
+        "plain training, as asked."
+        if depth == 0
+        else _reason(images, suggested, judged, levels, targets is not None),
         IMAGES,
     )
     return result, images
 
 
-def _lost(arrays, tensors, pixels: list[Chain]) -> list[float] | None:
+def _lost(name, arrays, tensors, pixels: list[Chain]) -> list[float] | None:
     """What each level loses of the images among some arrays; `None` without any."""
     worst = None
     for array, tensor, one in zip(arrays, tensors, pixels, strict=True):
@@ -105,11 +104,20 @@ def _lost(arrays, tensors, pixels: list[Chain]) -> list[float] | None:
             continue
         some = np.asarray(array[:: max(1, len(array) // SAMPLE)][:SAMPLE], "float32")
         if not np.isfinite(some).all():
-            checks.refuse("x", "an infinite number", "finite numbers")
+            checks.refuse(name, "an infinite number", "finite numbers")
         rows = np.moveaxis(some, -1, 1).reshape(-1, one.sizes[0])
         lost = energy_lost(rows, one)
         worst = lost if worst is None else [*map(max, worst, lost)]
     return None if worst is None else [*worst]
+
+
+def _are_averaged(images: Images, targets) -> bool:
+    """Whether targets are images where outputs are, and not labels of pixels."""
+    ends = zip(targets, images.graph.outputs, images.outputs, strict=True)
+    return all(
+        one.sizes[-1] == one.sizes[0] or array.shape[1:] == tuple(tensor.shape[1:])
+        for array, tensor, one in ends
+    )
 
 
 def _parameters(images: Images, level: int) -> int:
@@ -136,6 +144,8 @@ def _reason(images, depth, lost, levels, by_targets) -> str:
             f"plain training: images of {_size(images.sides[0])} do not halve in this "
             "network, or are too small."
         )
+    if lost[1] <= (MOST_LOST if by_targets else MOST_LOST_OF_LABELLED):
+        return "plain training: targets are labels of pixels, which have no averages."
     return (
         f"plain training: images of {_size(images.sides[1])} already lose "
         f"{100 * lost[1]:.0f} % of the {what} variance."

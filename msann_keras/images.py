@@ -45,6 +45,8 @@ OTHERS = (
 )
 #: Sides that a coarse image has at least.
 LEAST_SIDE = 12
+#: Entries of a prolongation between sides that do not divide.
+LARGEST_MATRIX = 2**18
 
 
 class Images(NamedTuple):
@@ -237,9 +239,15 @@ def _view(graph, sides, check=lambda layer, source: None) -> _View:
 def _fits(view, fine, factor) -> bool:
     """Whether a smaller network's outputs are so many times smaller, too."""
     pairs = zip(view.network.outputs, fine.network.outputs, strict=True)
+    flat = zip(view.flattened.values(), fine.flattened.values(), strict=True)
     return all(
         [side * factor for side in one.shape[1:-1]] == [*other.shape[1:-1]]
+        and one.shape[-1] == other.shape[-1]
         for one, other in pairs
+    ) and all(
+        large % small == 0 or large * small <= LARGEST_MATRIX
+        for one, other in flat
+        for small, large in zip(one[:-1], other[:-1], strict=True)
     )
 
 
@@ -265,7 +273,7 @@ def _chains(layer, views) -> list[tuple[Chain, ...]]:
     for level, view in enumerate(views):
         made = [tuple(w.shape) for w in view.network.get_layer(layer.name).weights]
         if made != [tuple(one.sizes[level] for one in axes) for axes in result]:
-            _refuse(layer, "it reads features of an image beside others")
+            _refuse(layer, "its weights depend on the image's size in an unknown way")
     return result
 
 
@@ -294,8 +302,14 @@ def _check_call(layer, source) -> None:
     """Refuse a layer that is not known to work on images of another size."""
     known = (*SLIDING, *OTHERS, *POINTWISE.layers)
     normalises = kind_of(layer, len(source.shape)) is NORMALISING
+    if not isinstance(layer, keras.layers.Layer):
+        _refuse(layer, "it is an operation, not a layer; use a Keras layer for it")
     if not isinstance(layer, known) and not normalises:
         _refuse(layer, f"a {type(layer).__name__} layer has no coarse form")
+    if isinstance(layer, keras.layers.Normalization):
+        last = len(source.shape) - 1
+        if any(axis % len(source.shape) != last for axis in layer.axis):
+            _refuse(layer, "it has a mean for each pixel, and not for each channel")
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         _refuse(layer, "its channels do not come last")
 

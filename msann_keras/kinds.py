@@ -1,7 +1,8 @@
 """Kinds of layers: how each treats the space of its input, and its coarse form.
 
-A kind of layer is added here and nowhere else. Dense layers read one space and make
-another, pointwise layers keep the space, reshaping layers make a new one.
+A kind of layer is added here and nowhere else, but for layers that slide over images
+(`images.py`). Dense layers read one space and make another, pointwise layers keep the
+space, reshaping layers make a new one.
 """
 
 from __future__ import annotations
@@ -34,9 +35,14 @@ SHARED = (
 def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
     """A layer of the same class and config, with weights of its own.
 
+    The activation is the same object: a function need not be registered with Keras.
     What a `Normalization` has adapted to is part of what it is, and so is copied.
     """
-    copy = type(layer).from_config(layer.get_config())
+    config = layer.get_config()
+    known = {"activation": None} if "activation" in config else {}
+    copy = type(layer).from_config(config | known)
+    if known:
+        copy.activation = layer.activation
     if isinstance(layer, keras.layers.Normalization) and layer.built:
         copy.build_from_config(layer.get_build_config())
         copy.set_weights(layer.get_weights())

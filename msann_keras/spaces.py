@@ -20,7 +20,6 @@ from msann_keras.kinds import (
     DENSE,
     NORMALISING,
     POINTWISE,
-    PREPROCESSING,
     RESHAPING,
     STEM,
     WEIGHTED,
@@ -194,7 +193,7 @@ class _Walker:
         self.alive += [*tensors, *keras.tree.flatten(outputs)]
         made = keras.tree.flatten(outputs)
         same = [s for s in sources if self.sizes[s] == made[0].shape[-1]]
-        keeps = kind in (POINTWISE, NORMALISING, PREPROCESSING) and same
+        keeps = kind in (POINTWISE, NORMALISING) and same
         target = same[0] if keeps else clone.name
         since_input, is_folded = None, False
         if kind is not DENSE and all(id(x) in self.origin for x in tensors):

@@ -1,5 +1,7 @@
 """Cycles that begin by nested iteration."""
 
+import itertools
+import sys
 import threading
 import time
 
@@ -77,6 +79,18 @@ def test_cycles_compile_beside_it_and_before_the_weights_change(monkeypatch):
     monkeypatch.setattr(warm, "_take", lambda *a: take(*a) or done.append("weights"))
     fitted(ms.CycleSchedule(coarsen_data=True, warm_start=True))
     assert done == ["compiling", "weights"]
+
+
+def test_a_generator_is_read_by_one_at_a_time(monkeypatch):
+    module = sys.modules["msann_keras.nested.warm_start"]
+    monkeypatch.setattr(module, "MEMORY", 20 * (X[:32].nbytes + Y[:32].nbytes))
+
+    batches = ((X[i : i + 32], Y[i : i + 32]) for i in itertools.cycle((0, 32, 64)))
+    model = made()
+    options = {"steps_per_epoch": 1, "epochs": 1, "verbose": 0}
+    callback = ms.CycleSchedule(coarsen_data=True, warm_start=True)
+    model.fit(batches, callbacks=[callback], **options)
+    assert loss(model) < 0.5 * np.mean(Y**2)
 
 
 @pytest.mark.parametrize("part", ["start", "compiling"])

@@ -84,11 +84,20 @@ def test_the_plan_knows_the_axes_of_an_image_that_is_made():
     assert plan.topologies["out"] == ms.grid(16, 16, prolongation="hat")
 
 
+def test_a_softmax_over_rows_of_the_image_keeps_it_whole():
+    model = autoencoder(layers.Reshape((16, 16)), layers.Softmax())
+    model.compile("adam", "categorical_crossentropy")
+    rows = keras.ops.convert_to_numpy(keras.ops.softmax(5 * IMAGES))
+    _, record = started(model, IMAGES, rows, depth=2)
+    assert [one.level for one in record.levels] == [2]
+    assert np.allclose(model.predict(IMAGES, verbose=0).sum(axis=-1), 1, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("end", "message"),
     [
-        (layers.Softmax(), "its softmax adds up over an axis"),
         (layers.Permute((2, 1)), "whose space it takes apart"),
+        (layers.BatchNormalization(), "it reads one axis of what 'reshape"),
         (layers.Dense(3), "it reads one axis of what 'reshape"),
     ],
 )

@@ -203,7 +203,7 @@ def test_an_optimizer_hands_over_its_moments(name):
     assert rate_of(fine) == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Lion", "Adagrad"])
+@pytest.mark.parametrize("name", ["SGD", "Lion", "Adagrad", "Nadam"])
 def test_another_optimizer_starts_afresh(name):
     done, _, fine = handed_over(getattr(keras.optimizers, name)(1e-3))
     assert not done

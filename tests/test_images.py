@@ -3,9 +3,19 @@
 import keras
 import numpy as np
 import pytest
+from convolutions import (
+    IMAGES,
+    OPTIONS,
+    RNG,
+    Y,
+    blocks,
+    classifier,
+    compiled,
+    outputs,
+    unet,
+)
 from keras import layers, ops
 from precision import EXACT, EXACT_NORMALISED, floatx
-from smooth import images, same
 
 import msann_keras as ms
 from msann.topology import chain
@@ -14,51 +24,6 @@ from msann_keras.images import images_of, of_images
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import weights_of
 from msann_keras.spaces import functional
-
-RNG = np.random.default_rng(8)
-IMAGES = images(300, 48)[..., None]
-OPTIONS = {"batch_size": 16, "seconds": 3.0, "verbose": 0}
-
-
-def unet(side=48, last=1, channels=4, front=()):
-    """Two images sizes and a way past the smaller one."""
-    keras.utils.set_random_seed(6)
-    inputs = x = keras.Input((side, side, 1))
-    for layer in front:
-        x = layer(x)
-    fine = layers.Conv2D(channels, 3, padding="same", activation="gelu")(x)
-    x = layers.MaxPooling2D()(fine)
-    x = layers.Conv2D(2 * channels, 3, padding="same", activation="gelu")(x)
-    x = layers.BatchNormalization(name="norm")(x)
-    x = layers.Concatenate()([layers.UpSampling2D()(x), fine])
-    return keras.Model(inputs, layers.Conv2D(last, 3, padding="same")(x))
-
-
-def classifier(side=48, padding="same", end=3):
-    keras.utils.set_random_seed(6)
-    stack = [
-        layers.Conv2D(4, 3, padding=padding, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.Flatten(),
-        layers.Dropout(0.1),
-        layers.Dense(8, "relu", name="head"),
-        layers.Dense(end, name="out"),
-    ]
-    return keras.Sequential([keras.Input((side, side, 1)), *stack])
-
-
-def compiled(model, loss="mse"):
-    model.compile("adam", loss)
-    return model
-
-
-def outputs(model, x):
-    return ops.convert_to_numpy(model(x))
-
-
-def blocks(array, factor):
-    return array.repeat(factor, axis=1).repeat(factor, axis=2)
-
 
 # ---------------------------------------------------------------------------- exactness
 
@@ -154,6 +119,10 @@ def test_sides_halve_while_all_that_follows_fits():
     assert deepest(classifier(28, "valid")) == [(28, 28), (14, 14)]
     rows = keras.Sequential([keras.Input((64, 2)), layers.Conv1D(3, 3, strides=2)])
     assert deepest(rows) == [(64,)]  # its output does not halve
+    flat = [layers.Conv2D(1, 3, padding="same"), layers.Flatten()]
+    assert deepest(keras.Sequential([keras.Input((48, 48, 1)), *flat])) == [(48, 48)]
+    head = [layers.Conv1D(1, 3), layers.Flatten(), layers.Dense(2)]
+    assert deepest(keras.Sequential([keras.Input((16_000, 1)), *head])) == [(16_000,)]
     volume = [keras.Input((24, 24, 24, 1)), layers.Conv3D(2, 3, padding="same")]
     assert deepest(keras.Sequential(volume)) == [(24,) * 3, (12,) * 3]
 
@@ -192,10 +161,6 @@ def test_labels_are_trained_on_plainly_unless_told_otherwise():
 
 def error(model):
     return float(np.mean((model.predict(IMAGES[200:], verbose=0) - Y[200:]) ** 2))
-
-
-#: What a convolution makes of the images.
-Y = (IMAGES - np.roll(IMAGES, 4, axis=1)) ** 2
 
 
 def test_a_warm_start_learns_an_operator(tmp_path):
@@ -241,105 +206,3 @@ def test_a_head_is_prolonged(padding):
     wrong = np.mean(model.predict(IMAGES, verbose=0).argmax(axis=1) != labels)
     assert wrong < 0.2
     model.fit(IMAGES, labels, verbose=0)
-
-
-# ----------------------------------------------------------------------------- refusals
-
-
-def of(*stack, side=32):
-    return keras.Sequential(
-        [keras.Input((side, side, 1)), layers.Conv2D(2, 3, padding="same"), *stack]
-    )
-
-
-def frozen():
-    model = of()
-    model.layers[0].trainable = False
-    return model
-
-
-def of_any_size():
-    return keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(2, 3)])
-
-
-def called_again():
-    """Which gives its layers a second call."""
-    model = of(layers.BatchNormalization())
-    model(keras.Input((32, 32, 1)))
-    return frozen_too(model)
-
-
-def beside_others():
-    """Two images whose features are joined when they are flat."""
-    inputs = [keras.Input((32, 32, 1)), keras.Input((32, 32, 1))]
-    flat = [layers.Flatten()(layers.Conv2D(1, 1)(x)) for x in inputs]
-    outputs = layers.Dense(2, name="both")(layers.Concatenate()(flat))
-    return keras.Model(inputs, outputs)
-
-
-def frozen_too(model):
-    model.layers[-1].trainable = False
-    return model
-
-
-REFUSALS = {
-    "stranger": (
-        lambda: of(layers.Permute((2, 1, 3))),
-        "a Permute layer has no",
-    ),
-    "reshaped": (lambda: of(layers.Reshape((64, 32))), "a Reshape layer has no coarse"),
-    "rows": (
-        lambda: of(layers.LayerNormalization(axis=(1, 2, 3))),
-        "LayerNormalization layer has no coarse",
-    ),
-    "inner": (lambda: of(of(side=32)), "Sequential layer has no coarse form"),
-    "frozen": (frozen, "does not train"),
-    "frozen, called again": (called_again, "does not train"),
-    "beside others": (beside_others, "'both'.*features of an image beside others"),
-    "any size": (of_any_size, "`model` must have images of one known size"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSALS)
-def test_refusals_name_the_layer_and_leave_the_model_alone(name):
-    make, message = REFUSALS[name]
-    model = compiled(make())
-    before = model.get_weights()
-    x = [IMAGES[:, :32, :32]] * len(model.inputs)
-    y = np.ones((300, *(n or 30 for n in model.output_shape[1:])), "float32")
-    with pytest.raises(ValueError, match=message):
-        ms.warm_start(model, x, y, depth=1, **OPTIONS)
-    same(model, before)
-
-
-def test_labels_of_pixels_have_no_averages():
-    labels = np.zeros(IMAGES.shape[:3], "int64")
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model = compiled(unet(last=3), loss)
-    with pytest.raises(ValueError, match="`y` must have samples of shape"):
-        ms.warm_start(model, IMAGES, labels, depth=1, **OPTIONS)
-    noise = RNG.normal(size=IMAGES.shape)
-    assert ms.warm_start(model, noise, labels, **OPTIONS).plan.depth == 0
-
-
-def test_images_of_whole_numbers_are_averaged_all_the_same():
-    keras.utils.set_random_seed(6)
-    inputs = keras.Input((48, 48, 1), dtype="uint8")
-    x = layers.Rescaling(1 / 255)(inputs)
-    model = keras.Model(inputs, layers.Conv2D(1, 3, padding="same")(x))
-    whole = (127 + 127 * IMAGES).astype("uint8")
-    coarsening = images_of(functional(model), 1)
-    coarse, _ = coarsening.averages([whole], [whole], 1)
-    network = coarsening.network(1)
-    layer = network.layers[1]
-    actual = outputs(keras.Model(network.input, layer.output), coarse)
-    np.testing.assert_allclose(actual, coarse / 255, rtol=1e-5)
-
-
-def test_images_have_their_own_topology_and_depth():
-    with pytest.raises(ValueError, match="`topology` must be None for a network of"):
-        ms.plan(unet(), IMAGES, Y, topology="grid")
-    with pytest.raises(ValueError, match="`depth` must be at most 2 for images of 48x"):
-        ms.plan(unet(), IMAGES, Y, depth=3)
-    with pytest.raises(ValueError, match="`x` must have finite|`x` must be finite"):
-        ms.plan(unet(), np.where(IMAGES > 0.9, np.inf, IMAGES), Y)

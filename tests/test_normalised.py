@@ -103,6 +103,31 @@ def test_data_may_be_standardised_first():
         np.testing.assert_array_equal(one, other)
 
 
+def test_what_is_not_standardised_has_another_space():
+    """Or the coarse network would be given one in the place of the other."""
+    inputs, norm = keras.Input((64,)), layers.Normalization(name="standard")
+    norm.adapt(X)
+    hidden = layers.Dense(64)(layers.Dense(64, "gelu")(norm(inputs)))
+    model = keras.Model(inputs, layers.Add(name="sum")([inputs, hidden]))
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match="'sum'"):
+        ms.warm_start(model, X, Y, **OPTIONS)
+
+
+def test_normalisation_needs_no_weights():
+    def bare(name):
+        return layers.LayerNormalization(center=False, scale=False, name=name)
+
+    inputs = keras.Input((64,))
+    x = bare("norm")(layers.Dense(32, "gelu")(inputs))
+    model = keras.Model(inputs, layers.Dense(64, name="out", use_bias=False)(x))
+    model.compile("adam", "mse")
+    started(model)
+    kernel = ops.convert_to_numpy(model.get_layer("out").kernel)
+    assert np.abs(kernel[::2] - kernel[1::2]).max() > 1e-3  # told apart
+    assert loss(model) < 0.5 * np.mean(Y_NEW**2)
+
+
 def test_statistics_are_those_of_the_data_and_momentum_stays():
     model = compiled(layers.BatchNormalization)
     settle(model, lambda: X)

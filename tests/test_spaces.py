@@ -236,8 +236,8 @@ def test_what_has_adapted_to_data_is_part_of_the_stem():
     flat = layers.Flatten(name="flat")(norm(inputs))
     seen = walk(keras.Model(inputs, Dense(3, name="out")(flat)))
     assert written(seen) == [
-        "norm: input > input",
-        "flat: input > flat",
+        "norm: input > norm",
+        "flat: norm > flat",
         "out: flat > out",
     ]
     assert (seen.inputs, seen.stem_layers) == (["flat"], {"norm", "flat"})

@@ -161,20 +161,23 @@ class CycleSchedule(keras.callbacks.Callback):
             factors = model.hierarchy.glorot_ratios
         optimizer = unwrapped(model.optimizer)
         optimizer.check_factors(factors)
+        warm, engine, for_keras, seconds = None, model.fine_gradient(), options, 0.0
+        is_first = not (self.resume and optimizer.progress.position)
+        beside = self.coarsen_data and options.get("y") is not None
+        if self.warm_start and is_first and not beside:  # batches are read by one
+            warm = begin_warmly(model, options)
         if self.coarsen_data:
             program = model.program(self.consistency)
             engine, for_keras = prepared(program, schedule, options, self.memory)
-            seconds, compiling = engine.seconds, engine.compile
-        else:
-            engine, for_keras = model.fine_gradient(), options
-            seconds, compiling = 0.0, lambda: None
+            seconds = engine.seconds
+            if self.warm_start and is_first and beside:
+                warm = begin_warmly(model, options, meanwhile=engine.compile)
+            else:
+                engine.compile()
         spent = 0.0
-        if self.warm_start and not (self.resume and optimizer.progress.position):
-            warm = begin_warmly(model, options, meanwhile=compiling)
+        if warm is not None:
             seconds += warm.seconds
             spent = cost_of(warm, options.get("batch_size") or 32)
-        else:
-            compiling()
         session = Session(model, schedule, engine, factors, self.resume, seconds, spent)
         return session, for_keras
 

@@ -18,7 +18,7 @@ from msann_keras.nested.leaving import Leaving
 from msann_keras.nested.level import TRIAL, Level, hand_over, values_of, weights_of
 from msann_keras.nested.optimizer import begin_anew
 from msann_keras.nested.record import Display, LevelRecord
-from msann_keras.nested.statistics import MOST_SAMPLES, settle
+from msann_keras.nested.statistics import settle, some_rows
 from msann_keras.samples import rows_of
 
 #: An error this close to what a level cannot hold of the targets, as a share of that,
@@ -185,8 +185,8 @@ class NestedIteration:
 
     def _some_inputs(self):
         """Inputs of the model itself."""
-        some = self.samples.training[:MOST_SAMPLES]
-        inputs, *_ = rows_of(self.samples.parts, some)
+        parts = self.samples.parts
+        inputs, *_ = rows_of(parts, some_rows(self.samples.training, parts[0]))
         return self.coarsening.structured(inputs)
 
     def _show(self) -> None:

@@ -15,7 +15,7 @@ from msann_keras.nested.data import Samples, at_level, training_data
 from msann_keras.nested.feeding import batches
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.optimizer import copy_of, hand_over_state, rate_of, set_rate
-from msann_keras.nested.statistics import MOST_SAMPLES, settle
+from msann_keras.nested.statistics import is_of_images, settle, some_rows
 from msann_keras.samples import Parts, rows_of
 
 #: Longest compiled call in seconds, and most steps of one, where the backend makes
@@ -24,6 +24,8 @@ CALL_SECONDS = 0.1
 STEPS_PER_CALL = 32 if keras.backend.backend() == "tensorflow" else 1
 #: Steps by which a rate is tried, and more than there ever are.
 TRIAL, ENDLESS = 64, 10**9
+#: Of a forward pass that judges.
+IMAGES_AT_ONCE = 128
 
 
 class Level:
@@ -76,7 +78,7 @@ class Level:
         rng = np.random.default_rng(seed)
         data, rows = training_data(samples, coarsening, level, rng)
         batch_size = min(batch_size, len(rows))
-        some = rows[:MOST_SAMPLES]
+        some = some_rows(rows, data[0])
         self._some_inputs = lambda: self._structured(rows_of(data, some))[0]
         self.batches = batches(self._structured(data), rows, batch_size, seed)
 
@@ -183,8 +185,20 @@ def values_of(layers: list) -> list[np.ndarray]:
     return [ops.convert_to_numpy(x) for x in weights_of(layers)]
 
 
-def loss_on(model: keras.Model, x: Any, y: Any, weights: Any = None) -> float:
-    """The loss of a compiled model on some samples."""
-    outputs = model(x, training=False)
-    loss = model.compute_loss(x, y, outputs, weights, training=False)
-    return float(np.mean(ops.convert_to_numpy(loss)))  # one a sample, if not reduced
+def loss_on(model: keras.Model, *data: Any) -> float:
+    """The loss of a compiled model on some samples: inputs, targets, perhaps weights.
+
+    Images, of which a layer makes many channels, are taken some at a time.
+    """
+    arrays = keras.tree.flatten(data)
+    count = len(arrays[0])
+    at_once = IMAGES_AT_ONCE if is_of_images(arrays) else count
+    losses, sizes = [], []
+    for begin in range(0, count, at_once):
+        rows = slice(begin, begin + at_once)
+        x, y, *weights = keras.tree.map_structure(lambda a, r=rows: a[r], data)
+        outputs = model(x, training=False)
+        loss = model.compute_loss(x, y, outputs, *weights, training=False)
+        losses.append(np.mean(ops.convert_to_numpy(loss)))  # one a sample, perhaps
+        sizes.append(min(at_once, count - begin))
+    return float(np.average(losses, weights=sizes))

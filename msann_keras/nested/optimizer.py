@@ -17,7 +17,6 @@ from msann_keras.optimizers.rates import schedule_of
 MOMENTS = {
     "Adam": ("momentum", "velocity"),
     "AdamW": ("momentum", "velocity"),
-    "Nadam": ("momentum", "velocity"),
     "Adamax": ("momentum", "norm"),
     "RMSprop": ("velocity",),
     "TF1RMSprop": ("mean_square",),
@@ -26,7 +25,7 @@ MOMENTS = {
 ROOTS = ("norm",)
 #: Optimizers whose steps are as long as the rate says, whatever the gradient is. The
 #: weights of smaller layers are larger, and so are the steps that suit them.
-OF_ONE_LENGTH = (*MOMENTS, "Lion")
+OF_ONE_LENGTH = (*MOMENTS, "Nadam", "Lion")
 
 
 def copy_of(

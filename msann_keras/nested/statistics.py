@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-#: Samples that statistics are computed from.
-MOST_SAMPLES = 512
+#: Samples that statistics are computed from, and images, whose pixels are many.
+MOST_SAMPLES, MOST_IMAGES = 512, 64
 
 
 def settle(model: keras.Model, inputs: Callable[[], Any]) -> None:
@@ -19,9 +20,8 @@ def settle(model: keras.Model, inputs: Callable[[], Any]) -> None:
 
     Args:
         model: A Sequential or functional model.
-        inputs: Called for at most `MOST_SAMPLES` of them, if a layer keeps statistics.
+        inputs: Called for some of them (see `some_rows`), if a layer keeps statistics.
 
-    >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.BatchNormalization()])
     >>> settle(model, lambda: np.array([[1.0], [3.0]]))
     >>> [float(v.numpy()[0]) for v in model.non_trainable_variables]
@@ -39,3 +39,18 @@ def settle(model: keras.Model, inputs: Callable[[], Any]) -> None:
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
+
+
+def some_rows(rows: np.ndarray, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows spread over all, as few as one forward pass has memory for.
+
+    >>> some_rows(np.arange(200), [np.zeros((200, 8, 8, 1))])[:3]
+    array([0, 3, 6])
+    """
+    most = MOST_IMAGES if is_of_images(inputs) else MOST_SAMPLES
+    return rows[:: max(1, len(rows) // most)][:most]
+
+
+def is_of_images(arrays: Sequence[np.ndarray]) -> bool:
+    """Whether samples have axes beside that of their channels."""
+    return max(array.ndim for array in arrays) > 2

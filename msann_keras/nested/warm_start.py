@@ -129,11 +129,11 @@ def warm_start(
     if batch_size > (count := len(parts[0][0])):
         checks.refuse("batch_size", batch_size, f"at most the {count} samples")
     plan, coarsening = planned(graph, parts, topology, depth, batch_size)
-    samples = _samples(parts, validation_data, coarsening)
     display = Display(1 if verbose == "auto" else verbose)
     display.say(plan.reason)
     if not plan.depth:
         return Record(plan, (), time.perf_counter() - began, "The model is unchanged.")
+    samples = _samples(parts, validation_data, coarsening)
     budget = plan.seconds - plan.compiling if seconds is None else seconds
     audience = Audience(callbacks, model, began)
     nested = NestedIteration(

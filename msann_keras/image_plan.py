@@ -22,11 +22,6 @@ from msann_keras.level_plans import (
 )
 from msann_keras.samples import Parts, check_targets
 
-#: Levels at the most.
-MOST_LEVELS = 4
-#: A level may lose this share of the targets' variance: kernels that a coarse image has
-#: taught are good on finer ones too. Labels do not say what of an image they hang on.
-MOST_LOST, MOST_LOST_OF_LABELLED = 0.35, 0.02
 #: Samples that are looked at.
 SAMPLE = 64
 
@@ -50,7 +45,7 @@ def planned_images(
     if topology is not None:
         wanted = "None for a network of convolutions, whose images have their axes"
         checks.refuse("topology", topology, wanted)
-    images = images_of(graph, MOST_LEVELS if depth == "auto" else depth)
+    images = images_of(graph, 1 if depth == "auto" else depth)
     deepest = len(images.sides) - 1
     if depth != "auto" and depth > deepest:
         raise ValueError(
@@ -59,14 +54,8 @@ def planned_images(
         )
     inputs = _lost("x", parts[0], graph.inputs, images.inputs)
     targets = _lost("y", parts[1], graph.outputs, images.outputs)
-    judged, most = (inputs, MOST_LOST_OF_LABELLED)
-    if targets is not None:
-        judged, most = targets, MOST_LOST
-    suggested = depth
-    if depth == "auto":
-        suggested = max(level for level in range(deepest + 1) if judged[level] <= most)
-    if depth == "auto" and not _are_averaged(images, parts[1]):
-        suggested = 0
+    # Until more is known of when it pays, only who says how deep begins so.
+    suggested = 0 if depth == "auto" else depth
     if suggested:
         check_targets("y", parts[1], images)
     levels = tuple(
@@ -90,7 +79,7 @@ def planned_images(
         compiling,
         "plain training, as asked."
         if depth == 0
-        else _reason(images, suggested, judged, levels, targets is not None),
+        else _reason(images, suggested, targets, inputs, levels),
         IMAGES,
     )
     return result, images
@@ -111,15 +100,6 @@ def _lost(name, arrays, tensors, pixels: list[Chain]) -> list[float] | None:
     return None if worst is None else [*worst]
 
 
-def _are_averaged(images: Images, targets) -> bool:
-    """Whether targets are images where outputs are, and not labels of pixels."""
-    ends = zip(targets, images.graph.outputs, images.outputs, strict=True)
-    return all(
-        one.sizes[-1] == one.sizes[0] or array.shape[1:] == tuple(tensor.shape[1:])
-        for array, tensor, one in ends
-    )
-
-
 def _parameters(images: Images, level: int) -> int:
     """Weights at a level."""
     chains = images.weight_chains
@@ -130,23 +110,23 @@ def _size(sides) -> str:
     return "x".join(map(str, sides))
 
 
-def _reason(images, depth, lost, levels, by_targets) -> str:
-    what = "targets'" if by_targets else "inputs'"
+def _reason(images, depth, targets, inputs, levels) -> str:
+    """Why this depth; by what deeper levels hold."""
+    what, lost = ("inputs", inputs) if targets is None else ("targets", targets)
     if depth:
         cheaper = levels[0].step_seconds / levels[depth].step_seconds
         return (
             f"L = {depth}: images of {_size(images.sides[depth])} hold "
-            f"{100 * (1 - lost[depth]):.1f} % of the {what} variance, and a step there "
-            f"takes 1/{cheaper:.0f} of a whole one."
+            f"{100 * (1 - lost[depth]):.1f} % of the {what}' variance, and a step "
+            f"there takes 1/{cheaper:.0f} of a whole one."
         )
     if len(images.sides) == 1:
         return (
             f"plain training: images of {_size(images.sides[0])} do not halve in this "
             "network, or are too small."
         )
-    if lost[1] <= (MOST_LOST if by_targets else MOST_LOST_OF_LABELLED):
-        return "plain training: targets are labels of pixels, which have no averages."
     return (
-        f"plain training: images of {_size(images.sides[1])} already lose "
-        f"{100 * lost[1]:.0f} % of the {what} variance."
+        "plain training: convolutions begin on smaller images only if `depth` is "
+        f"given; those of depth=1, {_size(images.sides[1])}, hold "
+        f"{100 * (1 - lost[1]):.1f} % of the {what}' variance."
     )

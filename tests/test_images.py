@@ -134,26 +134,28 @@ def test_what_is_a_network_of_convolutions():
 
 
 def test_the_plan_says_what_images_hold():
-    plan = ms.plan(unet(), IMAGES, IMAGES**2)
+    plan = ms.plan(unet(), IMAGES, IMAGES**2, depth=2)
     assert (plan.depth, plan.visited) == (2, (2, 1))
     assert [one.sizes for one in plan.levels] == ["48x48", "24x24", "12x12"]
     assert plan.levels[1].targets_lost < 0.05
     assert len({one.parameters for one in plan.levels}) == 1
     assert "images of 12x12 hold" in plan.reason
     assert "48x48" in str(plan)
-    noise = RNG.normal(size=IMAGES.shape).astype("float32")
-    plan = ms.plan(unet(), noise, noise)
-    assert plan.depth == 0
-    assert "images of 24x24 already lose" in plan.reason
     small = ms.plan(unet(20), IMAGES[:, :20, :20], IMAGES[:, :20, :20])
     assert "do not halve in this network, or are too small" in small.reason
+    assert ms.plan(unet(), IMAGES, IMAGES, depth=0).reason.endswith("as asked.")
 
 
-def test_labels_are_trained_on_plainly_unless_told_otherwise():
-    labels = RNG.integers(3, size=300)
-    noisy = IMAGES + RNG.normal(size=IMAGES.shape)
-    assert ms.plan(classifier(), noisy, labels).depth == 0
-    assert ms.plan(classifier(), noisy, labels, depth=1).depth == 1
+@pytest.mark.parametrize("labelled", [False, True])
+def test_only_who_says_how_deep_begins_on_smaller_images(labelled):
+    model, y = unet(), IMAGES
+    if labelled:
+        model, y = classifier(), RNG.integers(3, size=300)
+    plan = ms.plan(model, IMAGES, y)
+    assert plan.depth == 0
+    assert [one.sizes for one in plan.levels] == ["48x48", "24x24"]
+    assert "only if `depth` is given; those of depth=1, 24x24, hold" in plan.reason
+    assert ms.plan(model, IMAGES, y, depth=1).depth == 1
 
 
 # ----------------------------------------------------------------------------- training

@@ -173,6 +173,7 @@ def train(task, options):
             data.x,
             data.y,
             topology=task.topology(),
+            depth=task.depth,
             batch_size=task.batch_size,
             seconds=None,
             callbacks=[clock],

@@ -112,6 +112,7 @@ class Task:
         kind: "error", the validation MSE over the variance of the validation targets,
             or "rate", the share of wrong answers.
         batch_size: Samples of a step.
+        depth: Where a warm start begins.
         missing: Called for what the machine lacks, a sentence, or `None`.
     """
 
@@ -124,6 +125,7 @@ class Task:
     loss: str = "mse"
     kind: str = "error"
     batch_size: int = 128
+    depth: int | str = "auto"
     missing: Callable[[], str | None] = nothing
 
     @property
@@ -276,6 +278,7 @@ TASKS = {
             UNet(64, (16, 32, 64)),
             40.0,
             batch_size=32,
+            depth=2,
             missing=_no_fashion,
         ),
         _mnist1d_task("mnist1d", "a small network on short signals", shuffled=False),

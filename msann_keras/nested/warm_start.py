@@ -53,8 +53,7 @@ def warm_start(
 
     The model is an ordinary Keras model before and after. What a network of dense
     layers has learned before is not used. A network of convolutions begins with its own
-    kernels, on smaller images, if its targets are images; with labels it does so only
-    if it is told how deep (`depth`).
+    kernels, on smaller images, but only if it is told how deep (`depth`).
 
     Args:
         model: A compiled Sequential or functional model of Dense layers, with batch or

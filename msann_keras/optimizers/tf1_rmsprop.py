@@ -67,7 +67,7 @@ class TF1RMSprop(keras.optimizers.Optimizer):
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype)
         # An embedding's gradient comes as slices, some rows twice; this adds them up.
-        gradient = ops.add(ops.zeros_like(mean_square), gradient)
+        gradient = ops.add(ops.zeros(mean_square.shape, variable.dtype), gradient)
         self.assign(
             mean_square,
             self.rho * mean_square + (1 - self.rho) * ops.square(gradient),

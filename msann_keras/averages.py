@@ -122,8 +122,7 @@ def check_constants(where: str, chain: Chain) -> None:
             )
 
 
-def dtype_of_averages(tensor, chain: Chain, level: int) -> str:
+def dtype_of_averages(tensor) -> str:
     """Averages of whole numbers are not whole."""
     whole = keras.backend.is_int_dtype(tensor.dtype)
-    coarsened = chain.sizes[level] < chain.sizes[0]
-    return keras.config.floatx() if whole and coarsened else tensor.dtype
+    return keras.config.floatx() if whole else tensor.dtype

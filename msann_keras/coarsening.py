@@ -145,7 +145,9 @@ class Coarsening(NamedTuple):
         inputs = [
             keras.Input(
                 (*tensor.shape[1:-1], chain.sizes[level]),
-                dtype=dtype_of_averages(tensor, chain, level),
+                dtype=dtype_of_averages(tensor)
+                if chain.sizes[level] < chain.sizes[0]
+                else tensor.dtype,
                 name=tensor.name,
             )
             for tensor, chain in zip(

@@ -21,6 +21,7 @@ from keras import ops
 
 from msann.topology import Chain, chain, identity
 from msann.topology.pixels import Pixels
+from msann_keras.averages import dtype_of_averages
 from msann_keras.kinds import NORMALISING, POINTWISE, copied, kind_of
 from msann_keras.transfer import on_averages, restricted
 
@@ -203,7 +204,7 @@ def _view(graph, sides, check=lambda layer, source: None) -> _View:
     inputs = [
         keras.Input(
             (*sides, tensor.shape[-1]),
-            dtype=_dtype_of_averages(tensor),
+            dtype=dtype_of_averages(tensor),
             name=tensor.name,
         )
         for tensor in graph.inputs
@@ -290,12 +291,6 @@ def _averaged(array, sides) -> np.ndarray:
         blocks = (*shape[:axis], side, shape[axis] // side, *shape[axis + 1 :])
         array = array.reshape(blocks).mean(axis=axis + 1)
     return array
-
-
-def _dtype_of_averages(tensor) -> str:
-    """Averages of whole numbers are not whole."""
-    whole = keras.backend.is_int_dtype(tensor.dtype)
-    return keras.config.floatx() if whole else tensor.dtype
 
 
 def _check_call(layer, source) -> None:

@@ -42,8 +42,6 @@ class Step(NamedTuple):
         target: Name of the space that its output lives on.
         since_input: The layers from a model's input up to this one, if none of them is
             dense (so the output is still data); otherwise `None`.
-        is_folded: Whether the output has the target space in several axes, as units
-            have that are reshaped to an image.
     """
 
     layer: keras.layers.Layer
@@ -51,7 +49,6 @@ class Step(NamedTuple):
     sources: tuple[str, ...]
     target: str
     since_input: tuple[keras.layers.Layer, ...] | None
-    is_folded: bool
 
 
 class Walk(NamedTuple):
@@ -195,7 +192,7 @@ class _Walker:
         same = [s for s in sources if self.sizes[s] == made[0].shape[-1]]
         keeps = kind in (POINTWISE, NORMALISING) and same
         target = same[0] if keeps else clone.name
-        since_input, is_folded = None, False
+        since_input = None
         if kind is not DENSE and all(id(x) in self.origin for x in tensors):
             source, before = self.origin[id(tensors[0])]
             since_input = (*before, layer)
@@ -204,13 +201,13 @@ class _Walker:
                 self.entry[id(source)] = made[0]
                 self.stem_layers.update(x.name for x in since_input)
         elif self._keeps(layer, kind, tensors, made[0]):
-            target, is_folded = sources[0], len(made[0].shape) > 2
-            if is_folded:
+            target = sources[0]
+            if len(made[0].shape) > 2:
                 last_axis = self.folded.get(id(tensors[0]), clone.name)
                 self.folded[id(made[0])] = last_axis
         self.space.update({id(x): target for x in made})
         self.sizes.setdefault(target, made[0].shape[-1])
-        self.steps.append(Step(layer, kind, sources, target, since_input, is_folded))
+        self.steps.append(Step(layer, kind, sources, target, since_input))
         return outputs
 
     def _keeps(self, layer, kind, tensors, made):

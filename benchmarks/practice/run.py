@@ -208,10 +208,16 @@ def peak():
 
 
 def given_options():
-    """What the command was given, without where its file goes: that is no setting."""
+    """What the command was given, without where its file goes: that is no setting.
+
+    Nor is where compiled programs are kept.
+    """
     given = sys.argv[1:]
     place = given.index("--out")
-    return given[:place] + given[place + 2 :]
+    del given[place : place + 2]
+    if "--cache" in given:
+        given[given.index("--cache") + 1] = "FOLDER"
+    return given
 
 
 def write_whole(path, record):

@@ -161,7 +161,7 @@ class CycleSchedule(keras.callbacks.Callback):
             factors = model.hierarchy.glorot_ratios
         optimizer = unwrapped(model.optimizer)
         optimizer.check_factors(factors)
-        warm, engine, for_keras, seconds = None, model.fine_gradient(), options, 0.0
+        warm, for_keras, seconds = None, options, 0.0
         is_first = not (self.resume and optimizer.progress.position)
         beside = self.coarsen_data and options.get("y") is not None
         if self.warm_start and is_first and not beside:  # batches are read by one
@@ -174,6 +174,8 @@ class CycleSchedule(keras.callbacks.Callback):
                 warm = begin_warmly(model, options, meanwhile=engine.compile)
             else:
                 engine.compile()
+        else:
+            engine = model.fine_gradient()
         spent = 0.0
         if warm is not None:
             seconds += warm.seconds

@@ -46,10 +46,12 @@ class Hidden(NamedTuple):
     Attributes:
         units: The levels of their space.
         draw: Makes a kernel of a given shape that reads them.
+        axis: Of that kernel.
     """
 
     units: Chain
     draw: Callable[[tuple[int, ...]], Any]
+    axis: int = 0
 
 
 class Coarsening(NamedTuple):
@@ -96,6 +98,11 @@ class Coarsening(NamedTuple):
         return result
 
     @property
+    def unit_axes(self) -> list[int]:
+        """Which axis of each weight is that of its layer's units: the last one."""
+        return [-1] * len(self.weight_chains)
+
+    @property
     def hierarchy(self) -> Hierarchy:
         """Sizes and parameters of the levels."""
         kernels = [one for one in self.weight_chains if len(one) == 2]
@@ -120,6 +127,10 @@ class Coarsening(NamedTuple):
                 reads = Hidden(self.chains[source], draw)
             result += [reads, None, None, None][: len(layer.weights)]
         return result
+
+    def keeps_outputs(self, level: int) -> bool:
+        """Whether weights of a level do on finer data what they do on its own."""
+        return True
 
     def network(self, level: int) -> keras.Model:
         """M_l: the model with the sizes of `level`, its weights zero.

@@ -24,6 +24,11 @@ from msann_keras.samples import Parts, check_targets
 
 #: Samples that are looked at.
 SAMPLE = 64
+#: Levels at the most, and the share of the targets' variance that one may lose.
+DEEPEST, MOST_LOST = 3, 0.3
+#: A level's step must be so many times cheaper than one of the network, and the passes
+#: that a start takes so long, in seconds, that making levels ready is little beside it.
+CHEAPER, WORTHWHILE = 1.5, 4.0
 
 
 def planned_images(
@@ -45,37 +50,39 @@ def planned_images(
     if topology is not None:
         wanted = "None for a network of convolutions, whose images have their axes"
         checks.refuse("topology", topology, wanted)
-    images = images_of(graph, 1 if depth == "auto" else depth)
-    deepest = len(images.sides) - 1
+    images = images_of(graph, DEEPEST if depth == "auto" else depth)
+    deepest = len(images.sizes) - 1
     if depth != "auto" and depth > deepest:
         raise ValueError(
-            f"`depth` must be at most {deepest} for images of {_size(images.sides[0])} "
+            f"`depth` must be at most {deepest} for images of {_size(images.sizes[0])} "
             f"and the strides of this network. Received: depth={depth}"
         )
     inputs = _lost("x", parts[0], graph.inputs, images.inputs)
     targets = _lost("y", parts[1], graph.outputs, images.outputs)
-    # Until more is known of when it pays, only who says how deep begins so.
-    suggested = 0 if depth == "auto" else depth
+    steps = len(parts[0][0]) / batch_size
+    seconds = [seconds_of(cost * batch_size) for cost in images.costs]
+    suggested = depth
+    if depth == "auto":
+        suggested = _suggested(images, inputs, targets, seconds, steps)
     if suggested:
         check_targets("y", parts[1], images)
     levels = tuple(
         LevelPlan(
             level,
-            _size(images.sides[level]),
+            _size(images.sizes[level]),
             _parameters(images, level),
             inputs[level],
             0.0 if targets is None else targets[level],
-            seconds_of(images.costs[level] * batch_size),
+            seconds[level],
         )
         for level in range(min(deepest, suggested + 1) + 1)
     )
-    steps = PASSES * len(parts[0][0]) / batch_size if suggested else 0
     compiling = COMPILING if suggested else 0.0
     result = Plan(
         levels,
         suggested,
         {},
-        compiling + steps * levels[0].step_seconds,
+        compiling + (PASSES * steps * seconds[0] if suggested else 0.0),
         compiling,
         "plain training, as asked."
         if depth == 0
@@ -83,6 +90,21 @@ def planned_images(
         IMAGES,
     )
     return result, images
+
+
+def _suggested(images, inputs, targets, seconds, steps) -> int:
+    """The deepest level that pays, as far as one can tell beforehand."""
+    if PASSES * steps * seconds[0] < WORTHWHILE:
+        return 0
+    result = 0
+    for level in range(1, len(images.sizes)):
+        smaller = images.sizes[level].block > 1
+        if smaller and (targets is None or targets[level] > MOST_LOST):
+            break  # what labels say of small images is not what they say of large ones
+        if seconds[level] * CHEAPER > seconds[0]:
+            continue
+        result = level
+    return result
 
 
 def _lost(name, arrays, tensors, pixels: list[Chain]) -> list[float] | None:
@@ -106,27 +128,25 @@ def _parameters(images: Images, level: int) -> int:
     return sum(math.prod(one.sizes[level] for one in axes) for axes in chains)
 
 
-def _size(sides) -> str:
-    return "x".join(map(str, sides))
+def _size(size) -> str:
+    """How a plan names a level."""
+    return "x".join(map(str, size.sides)) + (", thin" if size.is_thin else "")
 
 
 def _reason(images, depth, targets, inputs, levels) -> str:
-    """Why this depth; by what deeper levels hold."""
+    """Why this depth; by what the deepest level holds."""
+    if not depth:
+        return (
+            f"plain training: no thinner network, and none on smaller images than "
+            f"{_size(images.sizes[0])}, is so much cheaper that it pays."
+        )
+    cheaper = levels[0].step_seconds / levels[depth].step_seconds
+    cost = f"and a step there takes 1/{cheaper:.0f} of a whole one."
+    size = images.sizes[depth]
+    if size.block == 1:
+        return f"L = {depth}: half the channels learn much of what all learn, {cost}"
     what, lost = ("inputs", inputs) if targets is None else ("targets", targets)
-    if depth:
-        cheaper = levels[0].step_seconds / levels[depth].step_seconds
-        return (
-            f"L = {depth}: images of {_size(images.sides[depth])} hold "
-            f"{100 * (1 - lost[depth]):.1f} % of the {what}' variance, and a step "
-            f"there takes 1/{cheaper:.0f} of a whole one."
-        )
-    if len(images.sides) == 1:
-        return (
-            f"plain training: images of {_size(images.sides[0])} do not halve in this "
-            "network, or are too small."
-        )
     return (
-        "plain training: convolutions begin on smaller images only if `depth` is "
-        f"given; those of depth=1, {_size(images.sides[1])}, hold "
-        f"{100 * (1 - lost[1]):.1f} % of the {what}' variance."
+        f"L = {depth}: images of {_size(size)} hold "
+        f"{100 * (1 - lost[depth]):.1f} % of the {what}' variance, {cost}"
     )

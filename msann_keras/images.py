@@ -1,108 +1,99 @@
-"""Networks of convolutions: the same kernels, on images of several sizes.
+"""Networks of convolutions, and thinner ones on smaller images that teach them.
 
-A kernel does not depend on how large the image is. So the network of level l is the
-network itself on images whose sides are halved l times, and its kernels are prolonged
-by staying what they are. Only behind a `Flatten` weights depend on the size: these live
-on pixels times channels, and are averaged and prolonged along the pixels.
-
-With zero padding a coarse network sees more of the border, and a stride must divide the
-coarse sides; otherwise nothing is lost but what the averages lose of the data.
+Level 1 has half as many channels wherever that can be undone with no output changed
+(`channels.py`). From level 2 on, the images' sides are halved too; kernels are those of
+the finest image, and act on a smaller one by their Galerkin stencils (`stencils.py`).
+So weights are prolonged along channels only, but for what stands behind a `Flatten`:
+that lives on pixels times channels, and is averaged and prolonged along both.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from msann.topology import Chain, chain, identity
 from msann.topology.pixels import Pixels
-from msann_keras.averages import dtype_of_averages
-from msann_keras.kinds import NORMALISING, POINTWISE, copied, kind_of
-from msann_keras.transfer import on_averages, restricted
+from msann_keras.channels import halved
+from msann_keras.coarsening import Hidden
+from msann_keras.image_views import SLIDING, Size, View, check_call, refuse, view
+from msann_keras.initializers import for_level
+from msann_keras.stencils import DEPTHWISE, SEPARABLE, TRANSPOSED
 
-#: Layers whose weights do not depend on the size of the image.
-SLIDING = tuple(
-    getattr(keras.layers, f"{name}{axes}D")
-    for axes in (1, 2, 3)
-    for name in (
-        *("Conv", "DepthwiseConv", "SeparableConv", "MaxPooling", "AveragePooling"),
-        *("GlobalMaxPooling", "GlobalAveragePooling", "UpSampling", "ZeroPadding"),
-        *("Cropping", "SpatialDropout"),
-    )
-    if hasattr(keras.layers, f"{name}{axes}D")
-) + tuple(getattr(keras.layers, f"Conv{axes}DTranspose") for axes in (1, 2, 3))
-#: Layers that are as good on an image of another size.
-OTHERS = (
-    keras.layers.Dense,
-    keras.layers.Flatten,
-    keras.layers.Concatenate,
-    keras.layers.GroupNormalization,
-    keras.layers.Normalization,
-)
 #: Sides that a coarse image has at least.
 LEAST_SIDE = 12
 #: Entries of a prolongation between sides that do not divide.
 LARGEST_MATRIX = 2**18
 
 
-class Images(NamedTuple):
+class Images:
     """A network of convolutions and its levels; `images_of` makes it.
 
     It says to a warm start what `Coarsening` says of a network of dense layers.
 
-    Attributes:
+    Args:
         graph: The functional model.
-        layers: Its layers with weights, in order.
-        sides: Of the input images at each level.
+        thin: Its layers whose channels are halved from level 1 on.
+        sizes: Of the levels.
+        views: Their networks.
+
+    Attributes:
+        layers: Layers with weights, in order.
         weight_chains: What the axes of each weight live on.
+        unit_axes: Which of them is that of the layer's units.
+        hidden: For each weight the hidden channels that it reads; `None` without such.
         inputs: The pixels of each input.
         outputs: The pixels of each output; labels stay whole.
         costs: Multiply-adds of a sample at each level.
     """
 
-    graph: keras.Model
-    layers: list[keras.layers.Layer]
-    sides: list[tuple[int, ...]]
-    weight_chains: list[tuple[Chain, ...]]
-    inputs: list[Chain]
-    outputs: list[Chain]
-    costs: list[float]
+    def __init__(
+        self,
+        graph: keras.Model,
+        thin: frozenset[str],
+        sizes: list[Size],
+        views: list[View],
+    ):
+        self.graph, self.thin, self.sizes = graph, thin, sizes
+        self.layers = [layer for layer in graph.layers if layer.weights]
+        self.weight_chains: list[tuple[Chain, ...]] = []
+        self.unit_axes: list[int] = []
+        self.hidden: list[Hidden | None] = []
+        for layer in self.layers:
+            for place, chains in enumerate(_chains(layer, views)):
+                units, hidden = _roles(layer, place, chains)
+                self.weight_chains.append(chains)
+                self.unit_axes.append(units)
+                self.hidden.append(hidden)
+        networks = [each.network for each in views]
+        self.inputs = [_pixels(each) for each in zip(*(x.inputs for x in networks), strict=True)]
+        self.outputs = [_pixels(each) for each in zip(*(x.outputs for x in networks), strict=True)]
+        self.costs = [each.cost for each in views]
 
     @property
     def rates(self) -> tuple[float, ...]:
         """Learning rates by level: kernels of one size have one rate."""
-        return (1.0,) * len(self.sides)
+        return (1.0,) * len(self.sizes)
 
-    @property
-    def hidden(self) -> list[None]:
-        """Nothing is to be told apart: pixels that were one differ by what they see."""
-        return [None] * len(self.weight_chains)
+    def keeps_outputs(self, level: int) -> bool:
+        """Whether weights of a level do on finer data what they do on its own."""
+        return self.sizes[level].sides == self.sizes[max(0, level - 1)].sides
 
     def network(self, level: int) -> keras.Model:
-        """The network on images of a level, with weights of its own."""
-        return _view(self.graph, self.sides[level]).network
+        """The network of a level, with weights of its own, newly drawn."""
+        return view(self.graph, self.sizes[level], self.thin).network
 
     def structured(self, inputs: Sequence) -> Any:
         """Inputs, one after another, in the structure that the model takes them in."""
         return keras.tree.pack_sequence_as(self.graph.input, list(inputs))
 
-    def first_weights(self, level: int) -> list:
-        """The model's own, on averages, so that what it knows is used."""
-        result = []
-        variables = [v for layer in self.layers for v in layer.weights]
-        for variable, chains in zip(variables, self.weight_chains, strict=True):
-            value = ops.convert_to_tensor(variable)
-            if any(one.sizes[level] < one.sizes[0] for one in chains):
-                for finer in range(level):
-                    value = restricted(value, chains, finer)
-                value = on_averages(value, chains, level)
-            result.append(value)
-        return result
+    def first_weights(self, level: int) -> list[None]:
+        """Every weight begins as it is made, drawn by the initializer of its layer."""
+        return [None] * len(self.weight_chains)
 
     def averages(
         self, inputs: Sequence, targets: Sequence, level: int
@@ -110,7 +101,7 @@ class Images(NamedTuple):
         """Inputs and targets with images averaged to a level."""
         arrays, pixels = (*inputs, *targets), (*self.inputs, *self.outputs)
         return [
-            _averaged(array, one.topology.sides[level]) if _coarsens(one) else array
+            averaged(array, one.topology.sides[level]) if _coarsens(one) else array
             for array, one in zip(arrays, pixels, strict=True)
         ]
 
@@ -128,11 +119,11 @@ def of_images(graph: keras.Model) -> bool:
 
 
 def images_of(graph: keras.Model, most: int) -> Images:
-    """The levels of a network of convolutions, as many as its sides allow.
+    """The levels of a network of convolutions, as many as its layers allow.
 
     Args:
         graph: A functional model that `of_images`.
-        most: Levels at the most.
+        most: Levels at the most, beside level 0.
 
     Raises:
         ValueError: A layer is not known to work on images of another size; it is
@@ -144,111 +135,72 @@ def images_of(graph: keras.Model, most: int) -> Images:
             "`model` must have images of one known size as inputs. Received: inputs of "
             f"shape {[tensor.shape for tensor in graph.inputs]}"
         )
-    layers = [layer for layer in graph.layers if layer.weights]
-    for layer in layers:
-        if not layer.trainable:
-            _refuse(layer, "it does not train")
-    sides = [*shapes]
-    views = [_view(graph, sides[0], _check_call)]
-    while len(sides) <= most and all(side % 2 == 0 for side in sides[-1]):
-        smaller = tuple(side // 2 for side in sides[-1])
-        if min(smaller) < LEAST_SIDE:
+    for layer in graph.layers:
+        if layer.weights and not layer.trainable:
+            refuse(layer, "it does not train")
+    sizes = [Size(*shapes)]
+    views = [view(graph, sizes[0], check=check_call)]
+    thin = halved(graph)
+    if thin and most:
+        sizes.append(sizes[0]._replace(is_thin=True))
+        views.append(view(graph, sizes[-1], thin))
+    while len(sizes) <= most and all(side % 2 == 0 for side in sizes[-1].sides):
+        sides = tuple(side // 2 for side in sizes[-1].sides)
+        smaller = Size(sides, 2 * sizes[-1].block, bool(thin))
+        if min(sides) < LEAST_SIDE:
             break
         try:
-            view = _view(graph, smaller)
+            seen = view(graph, smaller, thin)
         except ValueError:  # shapes that do not meet
             break
-        if not _fits(view, views[0], 2 ** len(sides)):
+        if not _fits(seen, views, smaller.block):
             break
-        sides.append(smaller)
-        views.append(view)
-    chains = [_chains(layer, views) for layer in layers]
-    inputs, outputs = (
-        [_pixels(tensors) for tensors in zip(*ends, strict=True)]
-        for ends in (
-            [view.network.inputs for view in views],
-            [view.network.outputs for view in views],
+        sizes.append(smaller)
+        views.append(seen)
+    return Images(graph, thin, sizes, views)
+
+
+def averaged(array: np.ndarray, sides: Sequence[int]) -> np.ndarray:
+    """Images `(samples, *sides, channels)` averaged to other sides, which divide.
+
+    >>> averaged(np.array([[[1.0], [3.0], [5.0], [9.0]]]), [2])[0].tolist()
+    [[2.0], [7.0]]
+    """
+    array = np.asarray(array)
+    array = array if array.dtype.kind == "f" else array.astype("float32")
+    for axis, side in enumerate(sides, start=1):
+        shape = array.shape
+        if side < shape[axis]:
+            blocks = (*shape[:axis], side, shape[axis] // side, *shape[axis + 1 :])
+            array = array.reshape(blocks).mean(axis=axis + 1)
+    return array
+
+
+def _fits(one: View, views: list[View], factor: int) -> bool:
+    """Whether outputs are so many times smaller, and all weights known to the finer."""
+    fine, same = views[0], views[-1]
+    pairs = zip(one.network.outputs, fine.network.outputs, strict=True)
+    flat = zip(one.flattened.values(), fine.flattened.values(), strict=True)
+    weights = (
+        small.shape == large.shape
+        for layer in same.network.layers
+        if layer.name not in fine.flattened
+        for small, large in zip(
+            one.network.get_layer(layer.name).weights, layer.weights, strict=True
         )
     )
-    return Images(
-        graph,
-        layers,
-        sides,
-        [axes for each in chains for axes in each],
-        inputs,
-        outputs,
-        [view.cost for view in views],
-    )
-
-
-class _View(NamedTuple):
-    """The network on images of one size.
-
-    Attributes:
-        network: It.
-        flattened: The shape that a `Flatten` before a layer took apart, by the layer.
-        cost: Multiply-adds of a sample.
-    """
-
-    network: keras.Model
-    flattened: dict[str, tuple[int, ...]]
-    cost: float
-
-
-def _view(graph, sides, check=lambda layer, source: None) -> _View:
-    """The network on images of some size, each call of a layer checked before.
-
-    Raises:
-        ValueError: It does not fit them.
-    """
-    inputs = [
-        keras.Input(
-            (*sides, tensor.shape[-1]),
-            dtype=dtype_of_averages(tensor),
-            name=tensor.name,
+    return (
+        all(
+            [side * factor for side in small.shape[1:-1]] == [*large.shape[1:-1]]
+            and small.shape[-1] == large.shape[-1]
+            for small, large in pairs
         )
-        for tensor in graph.inputs
-    ]
-    flat, flattened, alive, costs = {}, {}, [], []
-
-    def call(layer, *args, **kwargs):
-        tensors = keras.tree.flatten((args, kwargs))
-        source = next(x for x in tensors if isinstance(x, keras.KerasTensor))
-        check(layer, source)
-        outputs = layer(*args, **kwargs)
-        alive.extend([source, *keras.tree.flatten(outputs)])
-        if isinstance(layer, keras.layers.Flatten) and len(source.shape) > 2:
-            flat[id(outputs)] = source.shape[1:]
-        elif id(source) in flat:
-            flattened[layer.name] = flat[id(source)]
-            if not isinstance(layer, (keras.layers.Dense, keras.layers.Concatenate)):
-                flat[id(outputs)] = flat[id(source)]
-        kernels = sum(math.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
-        positions = math.prod(keras.tree.flatten(outputs)[0].shape[1:-1])
-        costs.append(kernels * positions)
-        return outputs
-
-    network = keras.models.clone_model(
-        graph,
-        input_tensors=keras.tree.pack_sequence_as(graph.input, inputs),
-        clone_function=copied,
-        call_function=call,
-    )
-    return _View(network, flattened, float(sum(costs)))
-
-
-def _fits(view, fine, factor) -> bool:
-    """Whether a smaller network's outputs are so many times smaller, too."""
-    pairs = zip(view.network.outputs, fine.network.outputs, strict=True)
-    flat = zip(view.flattened.values(), fine.flattened.values(), strict=True)
-    return all(
-        [side * factor for side in one.shape[1:-1]] == [*other.shape[1:-1]]
-        and one.shape[-1] == other.shape[-1]
-        for one, other in pairs
-    ) and all(
-        large % small == 0 or large * small <= LARGEST_MATRIX
-        for one, other in flat
-        for small, large in zip(one[:-1], other[:-1], strict=True)
+        and all(
+            large % small == 0 or large * small <= LARGEST_MATRIX
+            for few, many in flat
+            for small, large in zip(few[:-1], many[:-1], strict=True)
+        )
+        and (views[1:] == [] or all(weights))
     )
 
 
@@ -261,53 +213,50 @@ def _pixels(tensors) -> Chain:
 def _chains(layer, views) -> list[tuple[Chain, ...]]:
     """What the axes of a layer's weights live on."""
     depth = len(views) - 1
-    shapes = [view.flattened.get(layer.name) for view in views]
+    made = [view.network.get_layer(layer.name).weights for view in views]
+    flattened = [view.flattened.get(layer.name) for view in views]
     result = []
-    for weight in layer.weights:
-        axes = [chain(identity(size), depth) for size in weight.shape]
+    for weights in zip(*made, strict=True):
+        sizes = zip(*(weight.shape for weight in weights), strict=True)
+        axes = [[(size,) for size in levels] for levels in sizes]
         is_bias = isinstance(layer, keras.layers.Dense) and len(axes) == 1
-        if shapes[0] is not None and not is_bias:  # it reads what has been flattened
-            *sides, channels = zip(*shapes, strict=True)
-            pixels = Pixels(tuple(zip(*sides, strict=True)), channels[0])
-            axes[0] = chain(pixels, depth)
-        result.append(tuple(axes))
-    for level, view in enumerate(views):
-        made = [tuple(w.shape) for w in view.network.get_layer(layer.name).weights]
-        if made != [tuple(one.sizes[level] for one in axes) for axes in result]:
-            _refuse(layer, "its weights depend on the image's size in an unknown way")
+        if flattened[0] is not None and not is_bias:  # it reads what has been flattened
+            axes[0] = flattened
+        result.append(
+            tuple(
+                chain(
+                    Pixels(tuple(sides))
+                    if len(set(sides)) > 1
+                    else identity(math.prod(sides[0])),
+                    depth,
+                )
+                for sides in axes
+            )
+        )
     return result
+
+
+def _roles(layer, place, chains) -> tuple[int, Hidden | None]:
+    """Which axis of a weight is of its layer's units, and the hidden ones it reads."""
+    if len(chains) == 1:
+        return -1, None
+    if isinstance(layer, (*DEPTHWISE, *SEPARABLE)) and place == 0:
+        return -2, None  # each channel has a kernel of its own
+    units, reads = (-2, -1) if isinstance(layer, TRANSPOSED) else (-1, -2)
+    one = chains[reads]
+    if len(one.sizes) < 2 or one.sizes[1] == one.sizes[0]:
+        return units, None
+    initializer = getattr(layer, "kernel_initializer", None)
+    if isinstance(layer, SEPARABLE):
+        initializer = layer.pointwise_initializer
+    return units, Hidden(_channels(one), for_level(initializer, 1), reads)
+
+
+def _channels(one: Chain) -> Chain:
+    """The channels alone of pixels times channels: only these are equal in pairs."""
+    fine, thin, *_ = one.topology.sides
+    return chain(Pixels((fine, *[thin] * (len(one.sizes) - 1))), len(one.sizes) - 1)
 
 
 def _coarsens(one: Chain) -> bool:
     return one.sizes[-1] < one.sizes[0]
-
-
-def _averaged(array, sides) -> np.ndarray:
-    """Images `(samples, *sides, channels)` averaged to other sides, which divide."""
-    array = np.asarray(array)
-    array = array if array.dtype.kind == "f" else array.astype("float32")
-    for axis, side in enumerate(sides, start=1):
-        shape = array.shape
-        blocks = (*shape[:axis], side, shape[axis] // side, *shape[axis + 1 :])
-        array = array.reshape(blocks).mean(axis=axis + 1)
-    return array
-
-
-def _check_call(layer, source) -> None:
-    """Refuse a layer that is not known to work on images of another size."""
-    known = (*SLIDING, *OTHERS, *POINTWISE.layers)
-    normalises = kind_of(layer, len(source.shape)) is NORMALISING
-    if not isinstance(layer, keras.layers.Layer):
-        _refuse(layer, "it is an operation, not a layer; use a Keras layer for it")
-    if not isinstance(layer, known) and not normalises:
-        _refuse(layer, f"a {type(layer).__name__} layer has no coarse form")
-    if isinstance(layer, keras.layers.Normalization):
-        last = len(source.shape) - 1
-        if any(axis % len(source.shape) != last for axis in layer.axis):
-            _refuse(layer, "it has a mean for each pixel, and not for each channel")
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        _refuse(layer, "its channels do not come last")
-
-
-def _refuse(layer, reason):
-    raise ValueError(f"The layer {layer.name!r} cannot be coarsened: {reason}.")

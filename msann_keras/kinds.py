@@ -32,15 +32,21 @@ SHARED = (
 )
 
 
-def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+def copied(
+    layer: keras.layers.Layer, changes: dict[str, Any] | None = None
+) -> keras.layers.Layer:
     """A layer of the same class and config, with weights of its own.
+
+    Args:
+        layer: Of a model.
+        changes: Of the config; none by default.
 
     The activation is the same object: a function need not be registered with Keras.
     What a `Normalization` has adapted to is part of what it is, and so is copied.
     """
     config = layer.get_config()
     known = {"activation": None} if "activation" in config else {}
-    copy = type(layer).from_config(config | known)
+    copy = type(layer).from_config(config | known | (changes or {}))
     if known:
         copy.activation = layer.activation
     if isinstance(layer, keras.layers.Normalization) and layer.built:

@@ -29,18 +29,23 @@ class Pace(NamedTuple):
             best one.
         first: Steps after which a level is judged first.
         fall: A level is worth its time while its error falls faster than steps^-fall.
+        cools: Whether the rate goes down before a level is left.
     """
 
     stride: int
     factors: tuple[float, ...]
     first: int
     fall: float
+    cools: bool = True
 
 
 #: Of networks whose units coarsen: a level holds all but what its data lack.
 UNITS = Pace(stride=2, factors=(1.0, 2.0, 4.0), first=64, fall=0.2)
-#: Of convolutions: a level's kernels have to learn anew what a finer image shows.
-IMAGES = Pace(stride=1, factors=(1.0,), first=32, fall=0.5)
+#: Of thinner convolutions, which do on whole images what the network then does.
+IMAGES = Pace(stride=1, factors=(1.0,), first=32, fall=0.2)
+#: Of levels whose network does something else on the finer data: what it still learns
+#: of its own data has to be learned anew there.
+SMALLER_IMAGES = Pace(stride=1, factors=(1.0,), first=16, fall=0.5, cools=False)
 
 
 class LevelPlan(NamedTuple):

@@ -26,14 +26,20 @@ LEAST, TINY = 1e-4, 1e-12
 
 
 def lifted(
-    weight: np.ndarray, chains: Sequence[Chain], coarse: int, fine: int
+    weight: np.ndarray,
+    chains: Sequence[Chain],
+    coarse: int,
+    fine: int,
+    units: int = -1,
 ) -> np.ndarray:
     """A weight of the network at one level from one of the network at a coarser one.
 
     Args:
-        weight: A kernel `(rows, columns)` or a bias `(columns,)` at level `coarse`.
-        chains: What its axes live on; the last one is the layer's units.
+        weight: A kernel `(.., rows, columns)` or a bias `(columns,)` at level
+            `coarse`.
+        chains: What its axes live on.
         coarse, fine: The two levels.
+        units: The axis of the layer's units; the others are of its inputs.
 
     >>> from msann.topology import chain, path
     >>> pairs = chain(path(4), depth=1)
@@ -49,7 +55,7 @@ def lifted(
         if P.shape[0] == P.shape[1]:
             continue
         before, after = one.column_sums(coarse), 1 / one.column_sums(fine)
-        if axis < len(chains) - 1:  # the inputs: what averages are multiplied by
+        if axis != units % len(chains):  # inputs: what averages are multiplied by
             before, after = 1 / before, 1 / after
         if np.ptp(after) == 0:  # one pass less over the larger array
             before, after = before * after[0], np.ones(1)
@@ -57,7 +63,9 @@ def lifted(
     return weight
 
 
-def complement(kernel: np.ndarray, inputs: Chain, coarse: int, fine: int) -> np.ndarray:
+def complement(
+    kernel: np.ndarray, inputs: Chain, coarse: int, fine: int, axis: int = 0
+) -> np.ndarray:
     """The part of a kernel that acts on nothing that the coarser level can tell apart.
 
     Added to the lifted kernel of a layer that reads hidden units it changes no output,
@@ -69,6 +77,7 @@ def complement(kernel: np.ndarray, inputs: Chain, coarse: int, fine: int) -> np.
         kernel: A draw `(rows, columns)` at level `fine`.
         inputs: The levels of the space that the layer reads.
         coarse, fine: The two levels.
+        axis: Of the kernel that reads it.
 
     >>> from msann.topology import chain, path
     >>> draw = np.array([[1.0], [3.0], [5.0], [9.0]])
@@ -76,9 +85,9 @@ def complement(kernel: np.ndarray, inputs: Chain, coarse: int, fine: int) -> np.
     array([[-1.,  1., -2.,  2.]])
     """
     P, sums = inputs.between(coarse, fine), inputs.column_sums(fine)
-    kernel = _along(kernel, 1 / sums, axis=0)
-    kernel = kernel - P.prolong(P.restrict(kernel, axis=0), axis=0)
-    return _along(kernel, sums, axis=0)
+    kernel = _along(kernel, 1 / sums, axis)
+    kernel = kernel - P.prolong(P.restrict(kernel, axis), axis)
+    return _along(kernel, sums, axis)
 
 
 def prolonged_moments(
@@ -87,6 +96,7 @@ def prolonged_moments(
     coarse: int,
     fine: int,
     power: int = 2,
+    units: int = -1,
 ) -> list[np.ndarray]:
     """What an optimizer knows of the gradient at one level, from a coarser one.
 
@@ -96,9 +106,10 @@ def prolonged_moments(
 
     Args:
         moments: m and v, or v alone, of the shape of a weight at level `coarse`.
-        chains: What the weight's axes live on; the last one is the layer's units.
+        chains: What the weight's axes live on.
         coarse, fine: The two levels.
         power: Of the gradient's size in v: 2 for Adam's, 1 for Adamax's.
+        units: The axis of the layer's units.
 
     Returns:
         The same at level `fine`.
@@ -113,7 +124,7 @@ def prolonged_moments(
     root = size ** (1 / power)
     # Where no gradient ever came, the step is 0, whatever stands in its place.
     root = np.maximum(root, max(float(root.max(initial=0)) * LEAST, TINY))
-    steps = [lifted(mean / root, chains, coarse, fine) for mean in means]
+    steps = [lifted(mean / root, chains, coarse, fine, units) for mean in means]
     for axis, one in enumerate(chains):
         P = one.between(coarse, fine)
         if P.shape[0] == P.shape[1]:
@@ -121,7 +132,7 @@ def prolonged_moments(
         # The gradient of units is shared out among more of them. That of inputs is not,
         # but a weight there makes a step that is so many times smaller.
         ratio = P.shape[0] / P.shape[1]
-        share = 1 / ratio if axis == len(chains) - 1 else ratio
+        share = 1 / ratio if axis == units % len(chains) else ratio
         root = np.take(root * root.dtype.type(share), nearest(P), axis=axis)
     return [*(step * root for step in steps), root**power]
 
@@ -142,13 +153,16 @@ def finer_weights(
         apart: Whether units that were one are told apart; a network that does not
             train needs no such thing.
     """
-    pairs = zip(values, coarsening.weight_chains, strict=True)
-    result = [lifted(value, chains, coarse, fine) for value, chains in pairs]
+    weights = zip(values, coarsening.weight_chains, coarsening.unit_axes, strict=True)
+    result = [
+        lifted(value, chains, coarse, fine, units) for value, chains, units in weights
+    ]
     for at, hidden in enumerate(coarsening.hidden if apart else ()):
         if hidden is None or hidden.units.sizes[coarse] == hidden.units.sizes[fine]:
             continue
         draw = ops.convert_to_numpy(hidden.draw(result[at].shape))
-        rest = complement(draw.astype(result[at].dtype), hidden.units, coarse, fine)
+        draw = draw.astype(result[at].dtype)
+        rest = complement(draw, hidden.units, coarse, fine, hidden.axis)
         result[at] = result[at] + APART * rest
     return result
 

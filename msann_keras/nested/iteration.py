@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import keras
 import numpy as np
 from keras import ops
 
 from msann_keras.coarsening import Coarsening
-from msann_keras.level_plans import Plan
+from msann_keras.level_plans import SMALLER_IMAGES, Plan
+from msann_keras.nested.ahead import Ahead
 from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import Samples
 from msann_keras.nested.handover import finer_weights
@@ -147,9 +149,13 @@ class NestedIteration:
             self.audience.look(self._show, loss)
             return self.audience.has_enough
 
+        error, pace = level.error, self.plan.pace
+        if not self.coarsening.keeps_outputs(level.level):
+            ahead = Ahead(self.model, self.coarsening, level.level - 1, self.samples)
+            error, pace = partial(ahead.error, level), SMALLER_IMAGES
         leaving = Leaving(
-            level.error,
-            self.plan.pace,
+            error,
+            pace,
             self._floor(level),
             left if coming is None else left * SHARE,
             (lambda: True) if coming is None else coming.done,

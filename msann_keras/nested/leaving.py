@@ -76,6 +76,7 @@ class Leaving(keras.callbacks.Callback):
             due = spent >= STEADY * self.seconds
             if (due or (self._is_due() and self._is_enough())) and self.ready():
                 self._cool()
+                self.model.stop_training = not self.pace.cools
             return
         begin, end = self.cooling
         share = min(1.0, (self.steps - begin) / (end - begin))

@@ -147,10 +147,16 @@ class Level:
         return [*self.network.variables, *self.network.optimizer.variables]
 
     def _structured(self, parts: Parts) -> tuple[Any, ...]:
-        """Inputs, targets and weights, if any, as the network takes them."""
-        inputs, targets, weights = parts
-        outputs = keras.tree.pack_sequence_as(self.network.output, list(targets))
-        return (self.coarsening.structured(inputs), outputs, *weights)
+        return structured(parts, self.coarsening, self.network)
+
+
+def structured(
+    parts: Parts, coarsening: Coarsening, network: keras.Model
+) -> tuple[Any, ...]:
+    """Inputs, targets and weights, if any, as a network takes them."""
+    inputs, targets, weights = parts
+    outputs = keras.tree.pack_sequence_as(network.output, list(targets))
+    return (coarsening.structured(inputs), outputs, *weights)
 
 
 def hand_over(coarser: Level, level: int, layers: list, network: keras.Model) -> None:
@@ -168,9 +174,9 @@ def hand_over(coarser: Level, level: int, layers: list, network: keras.Model) ->
     for variable, value in zip(variables, values, strict=True):
         holds = variable.constraint  # which interpolation may not keep
         variable.assign(value if holds is None else holds(value))
-    pairs = zip(variables, coarsening.weight_chains, strict=True)
-    chains = {id(variable): one for variable, one in pairs}
-    in_order = [chains[id(v)] for v in network.trainable_variables]
+    axes = zip(coarsening.weight_chains, coarsening.unit_axes, strict=True)
+    known = {id(variable): one for variable, one in zip(variables, axes, strict=True)}
+    in_order = [known[id(v)] for v in network.trainable_variables]
     optimizers = coarser.network.optimizer, network.optimizer
     hand_over_state(*optimizers, in_order, *levels)
 

@@ -66,7 +66,7 @@ def set_rate(optimizer: keras.optimizers.Optimizer, rate: float) -> None:
 def hand_over_state(
     source: keras.optimizers.Optimizer,
     target: keras.optimizers.Optimizer,
-    chains: Sequence[Sequence[Chain]],
+    axes: Sequence[tuple[Sequence[Chain], int]],
     coarse: int,
     fine: int,
 ) -> bool:
@@ -75,7 +75,7 @@ def hand_over_state(
     Args:
         source: Of the coarser level.
         target: Of the finer one, built for the same weights in the same order.
-        chains: What the axes of each of these weights live on.
+        axes: What the axes of each of these weights live on, and which is of units.
         coarse, fine: The two levels.
 
     Returns:
@@ -86,9 +86,10 @@ def hand_over_state(
     if names is None:
         return False
     power = 1 if names[-1] in ROOTS else 2
-    for axes, own, slots in zip(chains, moments(source), moments(target), strict=True):
+    each = zip(axes, moments(source), moments(target), strict=True)
+    for (chains, units), own, slots in each:
         values = [ops.convert_to_numpy(slot) for slot in own]
-        moved = prolonged_moments(values, axes, coarse, fine, power)
+        moved = prolonged_moments(values, chains, coarse, fine, power, units)
         for variable, value in zip(slots, moved, strict=True):
             variable.assign(value)
     # A schedule would begin in its midst, and averages of weights are begun with the

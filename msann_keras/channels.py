@@ -1,0 +1,174 @@
+"""Channels of a network of convolutions that can be halved, with no output changed.
+
+The channels of an image are to a convolution what units are to a dense layer: hidden
+ones may be coarsened whatever the data are. Pairs of neighbours are one channel of a
+thinner network; prolonged, both do what that one did, and the outputs are the same.
+Channels that are added, joined or normalised in groups must be halved together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from msann_keras.kinds import adds_up, copied
+
+#: Layers that make new channels, and those that make so many of each one.
+MAKING = (
+    keras.layers.Dense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+#: Layers of several tensors that live on the same channels.
+MERGING = (
+    keras.layers.Add,
+    keras.layers.Subtract,
+    keras.layers.Multiply,
+    keras.layers.Average,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
+)
+#: Layers that lay numbers out anew, the last axis running fastest.
+RESHAPING = (keras.layers.Flatten, keras.layers.Reshape)
+#: Channels that a thinner network has at least.
+LEAST_CHANNELS = 4
+
+
+def halved(graph: keras.Model) -> frozenset[str]:
+    """Names of the layers whose filters or units can be halved.
+
+    Args:
+        graph: A functional model whose layers are known to work on images.
+
+    >>> from keras import layers
+    >>> inputs = keras.Input((8, 8, 1))
+    >>> x = layers.Conv2D(8, 3, name="hidden")(inputs)
+    >>> x = layers.Conv2D(9, 3, name="odd")(x)
+    >>> x = layers.Conv2D(8, 3, name="also")(layers.ReLU()(x))
+    >>> x = layers.Conv2D(8, 3, name="last")(x)
+    >>> sorted(halved(keras.Model(inputs, x)))
+    ['also', 'hidden']
+    """
+    spaces = _Spaces()
+    clone = keras.models.clone_model(
+        graph, clone_function=copied, call_function=spaces.call
+    )
+    for tensor in (*clone.inputs, *clone.outputs):
+        spaces.keep(spaces.of(tensor))
+    return spaces.not_kept()
+
+
+class _Spaces:
+    """Which channels are the same, while a model is called layer by layer.
+
+    A tensor's channels are a tuple of spaces, one after another; a space has the name
+    of the layer that makes it. Tensors are told apart by `id`, so all are kept alive.
+    """
+
+    def __init__(self):
+        self.parent: dict[str, str] = {}
+        self.whole: set[str] = set()
+        self.makers: list[str] = []
+        self.side_by_side: list[tuple[str, ...]] = []
+        self.tensors: dict[int, tuple[str, ...]] = {}
+        self.alive: list[Any] = []
+        self.read: dict[str, tuple[str, ...]] = {}
+
+    def of(self, tensor) -> tuple[str, ...]:
+        """The spaces of a tensor's channels."""
+        return self.tensors.setdefault(id(tensor), (tensor.name,))
+
+    def keep(self, spaces: tuple[str, ...]) -> None:
+        """Leave channels whole."""
+        self.whole |= {self._root(one) for one in spaces}
+
+    def not_kept(self) -> frozenset[str]:
+        """The layers whose channels need not stay whole."""
+        before = -1
+        while before != len(self.whole):  # of channels side by side all stay, or none
+            before = len(self.whole)
+            for spaces in self.side_by_side:
+                if any(self._root(one) in self.whole for one in spaces):
+                    self.keep(spaces)
+        return frozenset(x for x in self.makers if self._root(x) not in self.whole)
+
+    def call(self, layer, *args, **kwargs):
+        """Call a layer, and note the spaces of what it makes."""
+        tensors = [
+            x
+            for x in keras.tree.flatten((args, kwargs))
+            if isinstance(x, keras.KerasTensor)
+        ]
+        outputs = layer(*args, **kwargs)
+        (made,) = keras.tree.flatten(outputs)
+        self.alive += [*tensors, made]
+        self.tensors[id(made)] = self._made(layer, tensors, made)
+        if adds_up(layer):
+            self.keep(self.of(made))
+        return outputs
+
+    def _made(self, layer, tensors, made) -> tuple[str, ...]:
+        if isinstance(layer, keras.layers.Concatenate):
+            return self._concatenated(layer, tensors, made)
+        if isinstance(layer, MERGING):
+            return self._merged(tensors)
+        spaces = self.of(tensors[0])
+        if layer.weights:  # what reads two tensors, called twice, reads one space
+            self._join(spaces, self.read.setdefault(layer.name, spaces))
+        size = made.shape[-1]
+        multiplies = getattr(layer, "depth_multiplier", 1) > 1
+        if isinstance(layer, MAKING):
+            self.makers.append(layer.name)
+            if size % 2 or size < 2 * LEAST_CHANNELS:
+                self.keep((layer.name,))
+            if multiplies:
+                self.keep(spaces)
+            return (layer.name,)
+        groups = getattr(layer, "groups", 1)
+        if multiplies or (size // 2) % groups or size % 2:
+            self.keep(spaces)
+        if size != tensors[0].shape[-1] and not isinstance(layer, RESHAPING):
+            return (made.name,)
+        return spaces
+
+    def _concatenated(self, layer, tensors, made):
+        each = [self.of(tensor) for tensor in tensors]
+        if layer.axis % len(made.shape) != len(made.shape) - 1:
+            for other in each[1:]:
+                self._join(each[0], other)
+            return each[0]
+        self.side_by_side.append(tuple(one for spaces in each for one in spaces))
+        return self.side_by_side[-1]
+
+    def _merged(self, tensors):
+        """Of tensors that are added, say: one channel is added to each of many."""
+        most = max(tensor.shape[-1] for tensor in tensors)
+        spaces, *others = [self.of(x) for x in tensors if x.shape[-1] == most]
+        for other in others:
+            self._join(spaces, other)
+        return spaces
+
+    def _root(self, space: str) -> str:
+        """The one space that stands for all that are the same."""
+        while (parent := self.parent.get(space, space)) != space:
+            space = parent
+        return space
+
+    def _join(self, one: tuple[str, ...], other: tuple[str, ...]) -> None:
+        """Channels are the same, space by space; otherwise they stay whole."""
+        if len(one) != len(other):
+            self.keep((*one, *other))
+            return
+        for a, b in zip(map(self._root, one), map(self._root, other), strict=True):
+            if a != b:
+                self.parent[a] = b
+                if a in self.whole:
+                    self.whole.add(b)

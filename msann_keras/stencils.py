@@ -1,0 +1,139 @@
+"""Convolutions on averaged images: Galerkin's stencil of the fine kernel.
+
+With P the piecewise constant prolongation of a coarse image to a fine one, P^T K P of a
+convolution K is a convolution again, with a kernel of the same size or a smaller one: a
+coarse pixel's neighbour is met by as many of the fine offsets as cross into it. A layer
+of a coarse level holds the fine kernel, takes its stencil in every step, and so learns
+a kernel that means the same on images of all sizes; autodiff takes the gradient back.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache, reduce
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+CONVOLUTIONS = (
+    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
+    *(*SEPARABLE, *DEPTHWISE, *TRANSPOSED),
+)
+
+
+def stencil(size: int, block: int, stride: int = 1, dilation: int = 1) -> np.ndarray:
+    """What Galerkin's stencil makes of a kernel along one axis, with zero padding.
+
+    On images that are constant on blocks, the convolution with the stencil gives the
+    averages over blocks of what the kernel gives on the fine images, borders included.
+
+    Args:
+        size: Of the kernel.
+        block: Fine pixels to a coarse one.
+        stride: Of the convolution, or of its transpose.
+        dilation: Of the kernel; the stencil has none.
+
+    Returns:
+        T of shape `(coarse size, size)`, so that the stencil is T k.
+
+    >>> stencil(3, block=2)
+    array([[0.5, 0. , 0. ],
+           [0.5, 1. , 0.5],
+           [0. , 0. , 0.5]])
+    >>> stencil(5, block=4)
+    array([[0.5 , 0.25, 0.  , 0.  , 0.  ],
+           [0.5 , 0.75, 1.  , 0.75, 0.5 ],
+           [0.  , 0.  , 0.  , 0.25, 0.5 ]])
+    """
+    reach = (size - 1) * dilation + 1
+    offsets = np.arange(size) * dilation - _before(reach, stride)
+    # A coarse output is the mean over the outputs e of its block; their inputs lie
+    # `stride` e and the offset away from the first input.
+    inputs = stride * np.arange(block)[:, None] + offsets
+    blocks = inputs // block
+    low, high = blocks.min(), blocks.max()
+    coarse = 1
+    while _before(coarse, stride) < -low or coarse - 1 - _before(coarse, stride) < high:
+        coarse += 1
+    T = np.zeros((coarse, size))
+    rows = blocks + _before(coarse, stride)
+    np.add.at(T, (rows, np.broadcast_to(np.arange(size), rows.shape)), 1 / block)
+    return T
+
+
+def _before(size: int, stride: int) -> int:
+    """How far a kernel reaches before its first pixel, with "same" padding."""
+    return max(size - stride, 0) // 2
+
+
+def has_stencil(layer: keras.layers.Layer) -> bool:
+    """Whether a layer's kernel has a stencil; others keep their kernel as it is."""
+    return (
+        type(layer) in CONVOLUTIONS
+        and layer.padding == "same"
+        and getattr(layer, "output_padding", None) is None
+    )
+
+
+def on_blocks(
+    layer: keras.layers.Layer, block: int, changes: dict[str, Any]
+) -> keras.layers.Layer:
+    """A convolution of the same weights that works on averages over blocks.
+
+    Args:
+        layer: A layer that `has_stencil`.
+        block: Fine pixels to a coarse one along each axis.
+        changes: Of its config: fewer filters, say.
+    """
+    config = layer.get_config() | {"activation": None} | changes
+    made = _coarse_class(type(layer)).from_config(config)
+    made.activation = layer.activation
+    strides = zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
+    made.stencils = [stencil(size, block, *others) for size, *others in strides]
+    return made
+
+
+@cache
+def _coarse_class(kind: type) -> type:
+    """The class of a convolution that takes its kernel's stencil."""
+    return type(f"Coarse{kind.__name__}", (_Stencilled, kind), {})
+
+
+class _Stencilled:
+    """A convolution with the stencil of its kernel, channels last."""
+
+    stencils: list[np.ndarray]
+
+    def call(self, inputs):
+        """What the layer does, with another kernel."""
+        options = {"strides": self.strides, "padding": "same"}
+        if isinstance(self, SEPARABLE):
+            kernels = self._stencil_of(self.depthwise_kernel), self.pointwise_kernel
+            outputs = ops.separable_conv(inputs, *kernels, **options)
+        else:
+            function = ops.conv
+            if isinstance(self, DEPTHWISE):
+                function = ops.depthwise_conv
+            elif isinstance(self, TRANSPOSED):
+                function = ops.conv_transpose
+            outputs = function(inputs, self._stencil_of(self.kernel), **options)
+        if self.use_bias:
+            outputs = ops.add(outputs, self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _stencil_of(self, kernel):
+        T = reduce(np.kron, self.stencils)
+        sizes = [len(one) for one in self.stencils]
+        *_, inputs, outputs = kernel.shape
+        flat = ops.reshape(kernel, (math.prod(kernel.shape[:-2]), -1))
+        made = ops.matmul(ops.cast(T, kernel.dtype), flat)
+        return ops.reshape(made, (*sizes, inputs, outputs))

@@ -128,6 +128,11 @@ class Coarsening(NamedTuple):
             result += [reads, None, None, None][: len(layer.weights)]
         return result
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether one network takes the data of all coarse levels."""
+        return False
+
     def keeps_outputs(self, level: int) -> bool:
         """Whether weights of a level do on finer data what they do on its own."""
         return True

@@ -98,7 +98,7 @@ def _suggested(images, inputs, targets, seconds, steps) -> int:
         return 0
     result = 0
     for level in range(1, len(images.sizes)):
-        smaller = images.sizes[level].block > 1
+        smaller = images.sizes[level].blocks[0] > 1
         if smaller and (targets is None or targets[level] > MOST_LOST):
             break  # what labels say of small images is not what they say of large ones
         if seconds[level] * CHEAPER > seconds[0]:
@@ -143,7 +143,7 @@ def _reason(images, depth, targets, inputs, levels) -> str:
     cheaper = levels[0].step_seconds / levels[depth].step_seconds
     cost = f"and a step there takes 1/{cheaper:.0f} of a whole one."
     size = images.sizes[depth]
-    if size.block == 1:
+    if size.blocks == (1,):
         return f"L = {depth}: half the channels learn much of what all learn, {cost}"
     what, lost = ("inputs", inputs) if targets is None else ("targets", targets)
     return (

@@ -42,13 +42,14 @@ class Size(NamedTuple):
     """What a level is.
 
     Attributes:
-        sides: Of the input images.
-        block: Pixels of the finest image to one of its along each axis.
+        sides: Of the input images; `None` for all that there are.
+        blocks: Pixels of the finest image to one of its along each axis; several, if
+            its network takes images of several sizes.
         is_thin: Whether the channels that can be halved are.
     """
 
-    sides: tuple[int, ...]
-    block: int = 1
+    sides: tuple[int | None, ...]
+    blocks: tuple[int, ...] = (1,)
     is_thin: bool = False
 
 
@@ -58,11 +59,13 @@ class View(NamedTuple):
     Attributes:
         network: It.
         flattened: The shape that a `Flatten` before a layer took apart, by the layer.
+        sides: The first side of what a layer reads; 0 if it reads several.
         cost: Multiply-adds of a sample.
     """
 
     network: keras.Model
     flattened: dict[str, tuple[int, ...]]
+    sides: dict[str, int]
     cost: float
 
 
@@ -70,6 +73,7 @@ def view(
     graph: keras.Model,
     size: Size,
     thin: frozenset[str] = frozenset(),
+    fine: View | None = None,
     check: Callable[[keras.layers.Layer, Any], None] = lambda layer, source: None,
 ) -> View:
     """The network on images of some size, with weights of its own, newly drawn.
@@ -78,6 +82,7 @@ def view(
         graph: A functional model.
         size: Of the level.
         thin: The layers whose channels are halved where the level is thin.
+        fine: The view of the finest images, for all others.
         check: Is called for each layer with what it reads, before it is called.
 
     Raises:
@@ -91,16 +96,19 @@ def view(
         )
         for tensor in graph.inputs
     ]
-    flat, flattened, alive, costs = {}, {}, [], []
+    flat, flattened, sides, alive, costs = {}, {}, {}, [], []
 
     def coarse(layer):
-        return _coarse(layer, size, thin if size.is_thin else ())
+        side = 0 if fine is None else fine.sides.get(layer.name, 0)
+        return _coarse(layer, size, thin if size.is_thin else (), side)
 
     def call(layer, *args, **kwargs):
         tensors = keras.tree.flatten((args, kwargs))
         source = next(x for x in tensors if isinstance(x, keras.KerasTensor))
         check(layer, source)
         outputs = layer(*args, **kwargs)
+        side = source.shape[1] if len(source.shape) > 2 else 0
+        sides[layer.name] = side if sides.get(layer.name, side) == side else 0
         alive.extend([source, *keras.tree.flatten(outputs)])
         if isinstance(layer, keras.layers.Flatten) and len(source.shape) > 2:
             flat[id(outputs)] = source.shape[1:]
@@ -109,8 +117,8 @@ def view(
             if not isinstance(layer, (keras.layers.Dense, keras.layers.Concatenate)):
                 flat[id(outputs)] = flat[id(source)]
         kernels = sum(math.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
-        positions = math.prod(keras.tree.flatten(outputs)[0].shape[1:-1])
-        costs.append(kernels * positions)
+        made = keras.tree.flatten(outputs)[0].shape[1:-1]
+        costs.append(kernels * math.prod(0 if side is None else side for side in made))
         return outputs
 
     network = keras.models.clone_model(
@@ -119,17 +127,17 @@ def view(
         clone_function=coarse,
         call_function=call,
     )
-    return View(network, flattened, float(sum(costs)))
+    return View(network, flattened, sides, float(sum(costs)))
 
 
-def _coarse(layer, size, thin) -> keras.layers.Layer:
+def _coarse(layer, size, thin, side) -> keras.layers.Layer:
     """A layer's form on a level."""
     changes = {}
     if layer.name in thin:
         name = "units" if isinstance(layer, keras.layers.Dense) else "filters"
         changes[name] = getattr(layer, name) // 2
-    if size.block > 1 and has_stencil(layer):
-        return on_blocks(layer, size.block, changes)
+    if max(size.blocks) > 1 and side and has_stencil(layer):
+        return on_blocks(layer, side, size.blocks, changes)
     if isinstance(layer, keras.layers.Reshape) and size.is_thin:
         # Thinner channels are fewer of what runs fastest.
         changes["target_shape"] = (*layer.target_shape[:-1], -1)

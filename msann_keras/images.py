@@ -70,9 +70,14 @@ class Images:
                 self.unit_axes.append(units)
                 self.hidden.append(hidden)
         networks = [each.network for each in views]
-        self.inputs = [_pixels(each) for each in zip(*(x.inputs for x in networks), strict=True)]
-        self.outputs = [_pixels(each) for each in zip(*(x.outputs for x in networks), strict=True)]
+        self.inputs = [
+            _pixels(each) for each in zip(*(x.inputs for x in networks), strict=True)
+        ]
+        self.outputs = [
+            _pixels(each) for each in zip(*(x.outputs for x in networks), strict=True)
+        ]
         self.costs = [each.cost for each in views]
+        self._fine = views[0]
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -83,9 +88,23 @@ class Images:
         """Whether weights of a level do on finer data what they do on its own."""
         return self.sizes[level].sides == self.sizes[max(0, level - 1)].sides
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether one network takes the images of all coarse levels.
+
+        Its weights have one shape then, and what they do suits the size of the images;
+        so one program trains all levels.
+        """
+        reshaping = (keras.layers.Flatten, keras.layers.Reshape)
+        return not any(isinstance(layer, reshaping) for layer in self.graph.layers)
+
     def network(self, level: int) -> keras.Model:
         """The network of a level, with weights of its own, newly drawn."""
-        return view(self.graph, self.sizes[level], self.thin).network
+        size = self.sizes[level]
+        if level and self.is_shared and len(self.sizes) > 2:
+            blocks = tuple(one.blocks[0] for one in self.sizes[1:])
+            size = Size((None,) * len(size.sides), blocks, size.is_thin)
+        return view(self.graph, size, self.thin, self._fine).network
 
     def structured(self, inputs: Sequence) -> Any:
         """Inputs, one after another, in the structure that the model takes them in."""
@@ -143,17 +162,17 @@ def images_of(graph: keras.Model, most: int) -> Images:
     thin = halved(graph)
     if thin and most:
         sizes.append(sizes[0]._replace(is_thin=True))
-        views.append(view(graph, sizes[-1], thin))
+        views.append(view(graph, sizes[-1], thin, views[0]))
     while len(sizes) <= most and all(side % 2 == 0 for side in sizes[-1].sides):
         sides = tuple(side // 2 for side in sizes[-1].sides)
-        smaller = Size(sides, 2 * sizes[-1].block, bool(thin))
+        smaller = Size(sides, (2 * sizes[-1].blocks[0],), bool(thin))
         if min(sides) < LEAST_SIDE:
             break
         try:
-            seen = view(graph, smaller, thin)
+            seen = view(graph, smaller, thin, views[0])
         except ValueError:  # shapes that do not meet
             break
-        if not _fits(seen, views, smaller.block):
+        if not _fits(seen, views, *smaller.blocks):
             break
         sizes.append(smaller)
         views.append(seen)

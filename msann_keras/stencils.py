@@ -10,6 +10,7 @@ a kernel that means the same on images of all sizes; autodiff takes the gradient
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache, reduce
 from typing import Any
 
@@ -30,7 +31,9 @@ CONVOLUTIONS = (
 )
 
 
-def stencil(size: int, block: int, stride: int = 1, dilation: int = 1) -> np.ndarray:
+def stencil(
+    size: int, block: int, stride: int = 1, dilation: int = 1, least: int = 1
+) -> np.ndarray:
     """What Galerkin's stencil makes of a kernel along one axis, with zero padding.
 
     On images that are constant on blocks, the convolution with the stencil gives the
@@ -41,6 +44,7 @@ def stencil(size: int, block: int, stride: int = 1, dilation: int = 1) -> np.nda
         block: Fine pixels to a coarse one.
         stride: Of the convolution, or of its transpose.
         dilation: Of the kernel; the stencil has none.
+        least: Size of the stencil, at least; it is as small as it can be.
 
     Returns:
         T of shape `(coarse size, size)`, so that the stencil is T k.
@@ -61,7 +65,7 @@ def stencil(size: int, block: int, stride: int = 1, dilation: int = 1) -> np.nda
     inputs = stride * np.arange(block)[:, None] + offsets
     blocks = inputs // block
     low, high = blocks.min(), blocks.max()
-    coarse = 1
+    coarse = least
     while _before(coarse, stride) < -low or coarse - 1 - _before(coarse, stride) < high:
         coarse += 1
     T = np.zeros((coarse, size))
@@ -85,20 +89,40 @@ def has_stencil(layer: keras.layers.Layer) -> bool:
 
 
 def on_blocks(
-    layer: keras.layers.Layer, block: int, changes: dict[str, Any]
+    layer: keras.layers.Layer,
+    side: int,
+    blocks: Sequence[int],
+    changes: dict[str, Any],
 ) -> keras.layers.Layer:
-    """A convolution of the same weights that works on averages over blocks.
+    """A convolution of the same weights that works on averages over blocks, too.
 
     Args:
         layer: A layer that `has_stencil`.
-        block: Fine pixels to a coarse one along each axis.
-        changes: Of its config: fewer filters, say.
+        side: What it reads has this first side on the finest images. What it is called
+            with tells by its own side which averages it is.
+        blocks: Fine pixels to a coarse one along each axis: all that may come.
+        changes: Of the layer's config: fewer filters, say.
     """
     config = layer.get_config() | {"activation": None} | changes
     made = _coarse_class(type(layer)).from_config(config)
     made.activation = layer.activation
-    strides = zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
-    made.stencils = [stencil(size, block, *others) for size, *others in strides]
+    axes = [*zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)]
+    least = [max(len(stencil(k, b, *rest)) for b in blocks) for k, *rest in axes]
+    made.side, made.sizes = side, tuple(least)
+    matrices = {
+        b: reduce(
+            np.kron,
+            [
+                stencil(k, b, *rest, least=one)
+                for (k, *rest), one in zip(axes, least, strict=True)
+            ],
+        )
+        for b in blocks
+    }
+    shape = next(iter(matrices.values())).shape
+    made.stencils = np.zeros((max(blocks) + 1, *shape), "float32")
+    for block, matrix in matrices.items():
+        made.stencils[block] = matrix
     return made
 
 
@@ -111,13 +135,23 @@ def _coarse_class(kind: type) -> type:
 class _Stencilled:
     """A convolution with the stencil of its kernel, channels last."""
 
-    stencils: list[np.ndarray]
+    side: int
+    sizes: tuple[int, ...]
+    stencils: np.ndarray  # by block
 
     def call(self, inputs):
-        """What the layer does, with another kernel."""
+        """What the layer does, with the kernel that suits the size of the input."""
+        now = inputs.shape[1]
+        if now is not None:
+            stencil = self.stencils[self.side // now]
+        else:
+            block = self.side // ops.shape(inputs)[1]
+            stencil = ops.take(self.stencils, block, axis=0)
+        stencil = ops.cast(stencil, self.compute_dtype)
         options = {"strides": self.strides, "padding": "same"}
         if isinstance(self, SEPARABLE):
-            kernels = self._stencil_of(self.depthwise_kernel), self.pointwise_kernel
+            depthwise = self._stencil_of(self.depthwise_kernel, stencil)
+            kernels = depthwise, self.pointwise_kernel
             outputs = ops.separable_conv(inputs, *kernels, **options)
         else:
             function = ops.conv
@@ -125,15 +159,13 @@ class _Stencilled:
                 function = ops.depthwise_conv
             elif isinstance(self, TRANSPOSED):
                 function = ops.conv_transpose
-            outputs = function(inputs, self._stencil_of(self.kernel), **options)
+            kernel = self._stencil_of(self.kernel, stencil)
+            outputs = function(inputs, kernel, **options)
         if self.use_bias:
             outputs = ops.add(outputs, self.bias)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def _stencil_of(self, kernel):
-        T = reduce(np.kron, self.stencils)
-        sizes = [len(one) for one in self.stencils]
-        *_, inputs, outputs = kernel.shape
+    def _stencil_of(self, kernel, stencil):
         flat = ops.reshape(kernel, (math.prod(kernel.shape[:-2]), -1))
-        made = ops.matmul(ops.cast(T, kernel.dtype), flat)
-        return ops.reshape(made, (*sizes, inputs, outputs))
+        made = ops.matmul(stencil, ops.cast(flat, self.compute_dtype))
+        return ops.reshape(made, (*self.sizes, *kernel.shape[-2:]))

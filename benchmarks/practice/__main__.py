@@ -15,6 +15,8 @@ it stand
     warm start, as tuned fit  the same with the settings that suit plain training
     warm start, 1e-3          the same with cosine decay and 32 steps a call
     warm start, tuned         the same at the best of eight rates, on the tuning seed
+    progressive resizing      the tuned setting, of a U-Net that begins on images of a
+                              quarter of the sides and then half, by hand
     CycleSchedule, auto       a multilevel model, otherwise as the warm start at 1e-3
 
 Each run is a process of its own, and one whose file is there is not made again.
@@ -109,12 +111,13 @@ class Runner:
             made = [self.run(setting, TUNING_SEED) for setting in settings]
             return [run for run in made if run is not None]
 
-        runs = tried(first_trials(QUICK_RATES if quick else RATES))
+        steps = self.task.steps
+        runs = tried(first_trials(QUICK_RATES if quick else RATES, steps))
         best = best_plain(runs)[SHARES[-1]]
         if best is not None:
             runs += tried(further_trials(best.setting))
         if not quick:
-            runs += tried(warm_trials())
+            runs += tried(warm_trials(steps))
         return runs
 
     def compare(self, quick, seeds):
@@ -123,9 +126,12 @@ class Runner:
         plain = [run.setting for run in best_plain(runs).values() if run]
         warm = [run.setting for run in best_warm(runs).values() if run]
         others = [
-            one._replace(method=name) for name in ("start", "warm") for one in plain
+            one._replace(method=name)
+            for name in ("start", "ramp", "warm")
+            for one in plain
         ]
-        fixed = [AS_WRITTEN, WARM_AS_WRITTEN, WARM_DEFAULT, AUTO]
+        default = WARM_DEFAULT._replace(steps=self.task.steps)
+        fixed = [AS_WRITTEN, WARM_AS_WRITTEN, default, AUTO]
         for seed in seeds:
             # In one row for each seed, so that all have what else the machine does.
             for setting in dict.fromkeys([*plain, *others, *fixed, *warm]):

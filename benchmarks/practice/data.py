@@ -220,5 +220,16 @@ def mnist1d(seed, samples=5000, shuffled=False):
     return Data(x, y, x_validation, y_validation)
 
 
+def as_images(data, sides, labels=False):
+    """Samples as images with one channel, and targets that are no labels as well."""
+
+    def folded(array):
+        return array.reshape(len(array), *sides, 1)
+
+    x, y, x_validation, y_validation = data
+    targets = (y, y_validation) if labels else (folded(y), folded(y_validation))
+    return Data(folded(x), targets[0], folded(x_validation), targets[1])
+
+
 def _split(x, y, train):
     return Data(x[:train], y[:train], x[train:], y[train:])

@@ -8,6 +8,7 @@ counted; evaluation is not.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -27,8 +28,11 @@ import msann_keras as ms
 from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import SHARES
 from experiments.provenance import provenance
+from msann_keras.images import averaged
 
-METHODS = ("fit", "start", "warm", "auto", "cycles")
+METHODS = ("fit", "start", "warm", "auto", "cycles", "ramp")
+#: Of progressive resizing: what sides are divided by, and steps there.
+RAMP = ((4, 80), (2, 40))
 #: Of the multilevel model that is started and then trained on level 0, or in V-cycles
 #: of so many steps a visit. How deep it begins is read off the data.
 DEPTHS, CYCLE_STEPS = {"auto": 1, "cycles": 3}, 4
@@ -173,7 +177,6 @@ def train(task, options):
             data.x,
             data.y,
             topology=task.topology(),
-            depth=task.depth,
             batch_size=task.batch_size,
             seconds=None,
             callbacks=[clock],
@@ -181,6 +184,8 @@ def train(task, options):
         )
         more["megabytes"]["after the start"] = peak()
         more |= {"warm_start": {"seconds": clock.seconds, "record": str(record)}}
+    if options.method == "ramp":
+        ramp(task, data, model, clock)
     callbacks = [clock]
     if options.method == "auto":
         callbacks = [ms.CycleSchedule("auto"), clock]
@@ -200,6 +205,37 @@ def train(task, options):
         )
     more["megabytes"]["after"] = peak()
     return {"trace": clock.trace, **more}
+
+
+def ramp(task, data, model, clock):
+    """Progressive resizing, as one does it by hand: the same kernels on small images.
+
+    The steps on smaller images are those that suited the U-Net on 64 x 64 best. What
+    the optimizer knows goes on with the weights.
+    """
+    state = None
+    for factor, steps in RAMP:
+        x, y = (averaged(a, [s // factor for s in a.shape[1:-1]]) for a in data[:2])
+        small = dataclasses.replace(task.network, side=task.network.side // factor)()
+        small.compile(
+            keras.optimizers.Adam(float(model.optimizer.learning_rate)),
+            model.loss,
+            jit_compile=False,
+        )
+        small.set_weights(model.get_weights())
+        small.optimizer.build(small.trainable_variables)
+        if state is not None:
+            for variable, value in zip(small.optimizer.variables, state, strict=True):
+                variable.assign(value)
+        rows = np.random.default_rng(steps).permutation(len(x))
+        some = rows[: steps * task.batch_size]
+        small.fit(x[some], y[some], batch_size=task.batch_size, verbose=0)
+        model.set_weights(small.get_weights())
+        state = [variable.numpy() for variable in small.optimizer.variables]
+        clock.on_epoch_end(0)
+    model.optimizer.build(model.trainable_variables)
+    for variable, value in zip(model.optimizer.variables, state, strict=True):
+        variable.assign(value)
 
 
 def peak():

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.practice.data import (
     FASHION,
     Data,
+    as_images,
     burgers,
     collages,
     digits,
@@ -93,6 +94,36 @@ class UNet:
         return keras.Model(inputs, layers.Conv2D(1, 3, padding="same")(x))
 
 
+@dataclass(frozen=True)
+class Classifier:
+    """Pairs of convolutions, each pair at half the size of the last, and a head.
+
+    Attributes:
+        side: Of an image.
+        channels: Of each pair.
+        units: Of the layer behind them.
+        classes: Logits.
+    """
+
+    side: int
+    channels: tuple[int, ...]
+    units: int
+    classes: int = 10
+
+    def __call__(self, initializers=None):
+        """A new Keras model."""
+        import keras
+        from keras import layers
+
+        x = inputs = keras.Input((self.side, self.side, 1))
+        for channels in self.channels:
+            for _ in range(2):
+                x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
+            x = layers.MaxPooling2D()(x)
+        x = layers.Dense(self.units, activation="relu")(layers.Flatten()(x))
+        return keras.Model(inputs, layers.Dense(self.classes)(x))
+
+
 def nothing():
     """What a task says of its topology, or of what it lacks, if there is nothing."""
 
@@ -112,27 +143,30 @@ class Task:
         kind: "error", the validation MSE over the variance of the validation targets,
             or "rate", the share of wrong answers.
         batch_size: Samples of a step.
-        depth: Where a warm start begins.
+        steps: Of one compiled call, where settings are tried; between calls nobody can
+            look at the model.
         missing: Called for what the machine lacks, a sentence, or `None`.
     """
 
     name: str
     why: str
     data: Callable[[int], Data]
-    network: Network | UNet
+    network: Network | UNet | Classifier
     budget: float
     topology: Callable[[], Any] = nothing
     loss: str = "mse"
     kind: str = "error"
     batch_size: int = 128
-    depth: int | str = "auto"
+    steps: int = 32
     missing: Callable[[], str | None] = nothing
 
     @property
     def methods(self) -> tuple[str, ...]:
         """Ways to train: a multilevel model and its start are of dense layers."""
-        is_dense = isinstance(self.network, Network)
-        return ("fit", "start", "warm", "auto") if is_dense else ("fit", "warm")
+        if isinstance(self.network, Network):
+            return ("fit", "start", "warm", "auto")
+        is_unet = isinstance(self.network, UNet)
+        return ("fit", "warm", "ramp") if is_unet else ("fit", "warm")
 
 
 def _no_fashion():
@@ -183,6 +217,17 @@ def _fashion_task(name, why, sizes, **options):
         missing=_no_fashion,
         **options,
     )
+
+
+def _poisson_images(seed):
+    """Sources and solutions on a plane, as images."""
+    sides = (64, 64)
+    return as_images(poisson(seed, sides, train=2700, validation=300), sides)
+
+
+def _fashion_images(seed):
+    """Clothes and their classes, as images."""
+    return as_images(fashion(seed, labels=True), (28, 28), labels=True)
 
 
 def _objects_task(count, size, budget):
@@ -278,7 +323,37 @@ TASKS = {
             UNet(64, (16, 32, 64)),
             40.0,
             batch_size=32,
-            depth=2,
+            steps=1,
+            missing=_no_fashion,
+        ),
+        Task(
+            "unet-128",
+            "the same on larger images",
+            partial(collages, side=128, train=1350, validation=150),
+            UNet(128, (8, 16, 32)),
+            90.0,
+            batch_size=32,
+            steps=1,
+            missing=_no_fashion,
+        ),
+        Task(
+            "poisson-unet",
+            "a solver's surrogate by convolutions",
+            _poisson_images,
+            UNet(64, (16, 32, 64, 64)),
+            60.0,
+            batch_size=32,
+            steps=1,
+        ),
+        Task(
+            "fashion-convnet",
+            "a classifier of convolutions with a dense head",
+            _fashion_images,
+            Classifier(28, (32, 64), 128),
+            40.0,
+            loss="cross-entropy",
+            kind="rate",
+            steps=1,
             missing=_no_fashion,
         ),
         _mnist1d_task("mnist1d", "a small network on short signals", shuffled=False),

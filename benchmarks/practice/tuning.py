@@ -46,9 +46,9 @@ WARM_DEFAULT = Setting("warm", 1e-3, "cosine", 32)
 AUTO = Setting("auto", 1e-3, "cosine", 32)
 
 
-def first_trials(rates):
-    """Plain training at every rate."""
-    return [Setting("fit", rate, "cosine", 32) for rate in rates]
+def first_trials(rates, steps=32):
+    """Plain training at every rate, with so many steps a call."""
+    return [Setting("fit", rate, "cosine", steps) for rate in rates]
 
 
 def further_trials(best):
@@ -56,9 +56,9 @@ def further_trials(best):
     return [best._replace(jit=0), best._replace(steps=1), best._replace(decay="none")]
 
 
-def warm_trials():
+def warm_trials(steps=32):
     """The warm start at every rate."""
-    return [WARM_DEFAULT._replace(rate=rate) for rate in WARM_RATES]
+    return [WARM_DEFAULT._replace(rate=rate, steps=steps) for rate in WARM_RATES]
 
 
 class Run(NamedTuple):
@@ -126,7 +126,8 @@ def best_warm(runs):
 
     Where none gets there, the one with the lowest error.
     """
-    warm = [x for x in runs if x.setting in warm_trials() and x.seed == TUNING_SEED]
+    trials = warm_trials(steps_of(runs))
+    warm = [x for x in runs if x.setting in trials and x.seed == TUNING_SEED]
     result = {}
     for share, plain in best_plain(runs).items():
         if plain is None or not warm:
@@ -141,23 +142,30 @@ def best_warm(runs):
     return result
 
 
+def steps_of(runs):
+    """Steps of a call where settings are tried: fewer where each takes long."""
+    return max((x.setting.steps for x in runs), default=32)
+
+
 def settings_of(runs):
     """What each method is compared at, by its name in the table and by share."""
+    steps = steps_of(runs)
     plain, warm = (
         {share: run and run.setting for share, run in best.items()}
         for best in (best_plain(runs), best_warm(runs))
     )
-    start, same = (
+    start, ramp, same = (
         {share: one and one._replace(method=method) for share, one in plain.items()}
-        for method in ("start", "warm")
+        for method in ("start", "ramp", "warm")
     )
     return {
         "fit, tuned": plain,
         "fit, as written": dict.fromkeys(SHARES, AS_WRITTEN),
         "multilevel start": start,
+        "progressive resizing": ramp,
         "warm start, as written": dict.fromkeys(SHARES, WARM_AS_WRITTEN),
         "warm start, as tuned fit": same,
-        "warm start, 1e-3": dict.fromkeys(SHARES, WARM_DEFAULT),
+        "warm start, 1e-3": dict.fromkeys(SHARES, WARM_DEFAULT._replace(steps=steps)),
         "warm start, tuned": warm,
         "CycleSchedule, auto": dict.fromkeys(SHARES, AUTO),
     }

@@ -7,14 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from msann_keras.coarsening import Coarsening
+from msann_keras.nested.statistics import is_of_images
 from msann_keras.samples import Parts, rows_of
 
 #: Bytes that the averages of a level may take; of more samples, some are used.
 MEMORY = 2**28
 #: Bytes of samples that are averaged at a time.
 AT_ONCE = 2**24
-#: What is held back to judge by: a share of the samples, and the most of them.
-HELD_BACK, MOST_HELD = 0.1, 1024
+#: What is held back to judge by: a share of the samples, and the most of them; fewer
+#: images, each of which takes a network of convolutions as long as a step's.
+HELD_BACK, MOST_HELD, MOST_IMAGES = 0.1, 1024, 128
 
 
 class Samples(NamedTuple):
@@ -35,9 +37,14 @@ def held_back(parts: Parts, rng: np.random.Generator) -> Samples:
     """Hold back random samples to judge by; a single sample is for both."""
     samples = len(parts[0][0])
     order = rng.permutation(samples)
-    held = min(MOST_HELD, max(1, int(HELD_BACK * samples)))
+    held = min(most_held(parts), max(1, int(HELD_BACK * samples)))
     training = order[held:] if samples > 1 else order
     return Samples(parts, np.sort(training), rows_of(parts, np.sort(order[:held])))
+
+
+def most_held(parts: Parts) -> int:
+    """How many samples judge, at the most."""
+    return MOST_IMAGES if is_of_images(parts[0]) else MOST_HELD
 
 
 def training_data(

@@ -10,7 +10,11 @@ import numpy as np
 
 
 def batches(
-    data: tuple, rows: np.ndarray, batch_size: int, seed: int
+    data: tuple,
+    rows: np.ndarray,
+    batch_size: int,
+    seed: int,
+    any_sides: bool = False,
 ) -> Callable[[], Any]:
     """A source of shuffled batches of one size, for any number of calls of `fit`.
 
@@ -19,18 +23,20 @@ def batches(
         rows: The samples to use.
         batch_size: At most their number.
         seed: Of the order.
+        any_sides: Whether the sides of images are to be unknown to the program, so that
+            it takes others, too.
 
     Returns:
         A function that gives what `fit` takes for `x`, with `steps_per_epoch`.
     """
     if keras.backend.backend() == "tensorflow":
-        dataset = _dataset(data, rows, batch_size, seed)
+        dataset = _dataset(data, rows, batch_size, seed, any_sides)
         return lambda: dataset
     rng = np.random.default_rng(seed)
     return lambda: _generator(data, rows, batch_size, rng)
 
 
-def _dataset(data, rows, batch_size, seed):
+def _dataset(data, rows, batch_size, seed, any_sides):
     """A dataset that gathers rows from tensors.
 
     Given arrays, `fit` would make one that tunes itself. It takes twice as long for
@@ -43,7 +49,14 @@ def _dataset(data, rows, batch_size, seed):
     data = keras.tree.map_structure(tf.convert_to_tensor, data)
 
     def gathered(some):
-        return keras.tree.map_structure(lambda one: tf.gather(one, some), data)
+        return keras.tree.map_structure(lambda one: of(one, some), data)
+
+    def of(one, some):
+        batch = tf.gather(one, some)
+        if not any_sides or len(one.shape) < 3:
+            return batch
+        shape = [batch_size, *[None] * (len(one.shape) - 2), one.shape[-1]]
+        return tf.compat.v1.placeholder_with_default(batch, shape)
 
     order = tf.data.Dataset.from_tensor_slices(rows).shuffle(len(rows), seed).repeat()
     options = tf.data.Options()

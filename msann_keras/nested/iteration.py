@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 
 import keras
 import numpy as np
@@ -106,16 +105,17 @@ class NestedIteration:
         first, *others = self.plan.visited
         self.level = self._made(first)
         self.level.draw()
-        untrained = self.level.error()
+        untrained = error = self.level.error()
         began, factors = time.perf_counter(), self.plan.pace.factors
         self.boost, tried = 1.0, 0
         if len(factors) > 1:
             self.boost, tried = self.level.best_rate(factors), TRIAL * len(factors)
+            error = self.level.error()
         self._trials = tried, time.perf_counter() - began
-        self.audience.look(self._show, self.level.error())
+        self.audience.look(self._show, error)
         for number in (*others, 0):
             # The next level is made and compiled while this one trains.
-            coming = pool.submit(self._made, number) if number else None
+            coming = pool.submit(self._made, number, self.level) if number else None
             if not self._train(coming) < untrained:  # nor NaN
                 return False
             if coming is None or self.audience.has_enough:
@@ -124,14 +124,17 @@ class NestedIteration:
             finer.take_over(self.level, self.boost)
             self.level = finer
 
-    def _made(self, number: int) -> Level:
+    def _made(self, number: int, coarser: Level | None = None) -> Level:
+        # A program that several levels share makes as many steps as suit the dearest.
+        like = 1 if self.coarsening.is_shared else number
         level = Level(
             self.model,
             self.coarsening,
             number,
             self.samples,
             self.batch_size,
-            self.plan.levels[number].step_seconds,
+            self.plan.levels[like].step_seconds,
+            coarser,
         )
         level.make_ready()
         return level
@@ -151,8 +154,8 @@ class NestedIteration:
 
         error, pace = level.error, self.plan.pace
         if not self.coarsening.keeps_outputs(level.level):
-            ahead = Ahead(self.model, self.coarsening, level.level - 1, self.samples)
-            error, pace = partial(ahead.error, level), SMALLER_IMAGES
+            ahead = Ahead(self.model, level, self.samples)
+            error, pace = ahead.error, SMALLER_IMAGES
         leaving = Leaving(
             error,
             pace,

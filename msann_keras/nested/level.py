@@ -42,6 +42,8 @@ class Level:
         samples: Of level 0.
         batch_size: Samples of a step.
         step_seconds: What a step takes, estimated.
+        coarser: The level before this one, if there was one. Where levels share a
+            network, this one goes on with that one's.
 
     Attributes:
         network: M_l.
@@ -58,20 +60,25 @@ class Level:
         samples: Samples,
         batch_size: int,
         step_seconds: float,
+        coarser: Level | None = None,
     ):
         self.coarsening, self.level = coarsening, level
-        self.network = coarsening.network(level)
+        self.shares = coarser is not None and coarsening.is_shared
+        if self.shares:
+            self.network = coarser.network
+        else:
+            self.network = coarsening.network(level)
+            steps = round(CALL_SECONDS / step_seconds)
+            self.network.compile(
+                optimizer=copy_of(model.optimizer, coarsening.rates[level]),
+                loss=model.loss,
+                loss_weights=model.get_compile_config().get("loss_weights"),
+                steps_per_execution=max(1, min(STEPS_PER_CALL, steps)),
+                run_eagerly=model.run_eagerly,
+                jit_compile=self.JIT,
+            )
+            self.network.optimizer.build(self.network.trainable_variables)
         self.layers = [self.network.get_layer(x.name) for x in coarsening.layers]
-        steps = round(CALL_SECONDS / step_seconds)
-        self.network.compile(
-            optimizer=copy_of(model.optimizer, coarsening.rates[level]),
-            loss=model.loss,
-            loss_weights=model.get_compile_config().get("loss_weights"),
-            steps_per_execution=max(1, min(STEPS_PER_CALL, steps)),
-            run_eagerly=model.run_eagerly,
-            jit_compile=self.JIT,
-        )
-        self.network.optimizer.build(self.network.trainable_variables)
         held_out = at_level(samples.held_out, coarsening, level)
         self.held_out = self._structured(held_out)
         seed = np.random.randint(2**31)  # follows `keras.utils.set_random_seed`
@@ -80,7 +87,9 @@ class Level:
         batch_size = min(batch_size, len(rows))
         some = some_rows(rows, data[0])
         self._some_inputs = lambda: self._structured(rows_of(data, some))[0]
-        self.batches = batches(self._structured(data), rows, batch_size, seed)
+        self.batches = batches(
+            self._structured(data), rows, batch_size, seed, coarsening.is_shared
+        )
 
     def draw(self) -> None:
         """Begin with the weights that the coarsening has for a first level."""
@@ -91,12 +100,16 @@ class Level:
 
     def make_ready(self) -> None:
         """Compile by a first step, which is taken back."""
+        if self.shares:  # it is, and trains
+            return
         before = self.state()
         self.fit(steps=1)
         self.restore(before)
 
     def take_over(self, coarser: Level, boost: float) -> None:
         """Go on where a coarser level has stopped, at `boost` times the own rate."""
+        if self.shares:
+            return
         optimizer = self.network.optimizer
         set_rate(optimizer, boost * rate_of(optimizer))
         hand_over(coarser, self.level, self.layers, self.network)

@@ -12,7 +12,7 @@ import numpy as np
 from msann import checks
 from msann_keras.inputs import refuse_nan
 from msann_keras.nested.audience import Audience
-from msann_keras.nested.data import MOST_HELD, Samples, held_back
+from msann_keras.nested.data import Samples, held_back, most_held
 from msann_keras.nested.iteration import NestedIteration
 from msann_keras.nested.record import Display, Record
 from msann_keras.optimizers.multilevel import unwrapped
@@ -192,4 +192,4 @@ def _samples(parts, data, coarsening) -> Samples:
         refuse_nan(name, value)
     judges = parts_of(*(*data, None)[:3], coarsening, names)
     everything = np.arange(len(parts[0][0]))
-    return Samples(parts, everything, rows_of(judges, slice(MOST_HELD)))
+    return Samples(parts, everything, rows_of(judges, slice(most_held(judges))))

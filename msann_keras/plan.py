@@ -11,8 +11,8 @@ from msann import checks
 from msann.choice import levels_of
 from msann.topology import Topology, chain
 from msann_keras.coarsening import Coarsening, coarsened
-from msann_keras.image_plan import planned_images
-from msann_keras.images import Images, of_images
+from msann_keras.images.levels import Images, of_images
+from msann_keras.images.plan import planned_images
 from msann_keras.inputs import refuse_nan
 from msann_keras.level_plans import COMPILING, PASSES, LevelPlan, Plan, seconds_of
 from msann_keras.looks import all_topologies, coarsens, data_topologies, fields_of

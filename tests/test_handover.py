@@ -183,9 +183,8 @@ def handed_over(optimizer):
     coarse.compile(copy_of(model.optimizer), "mse")
     coarse.fit(RNG.normal(size=(8, 8)), RNG.normal(size=(8, 8)), verbose=0)
     model.optimizer.build(model.trainable_variables)
-    done = hand_over_state(
-        coarse.optimizer, model.optimizer, coarsening.weight_chains, 1, 0
-    )
+    axes = zip(coarsening.weight_chains, coarsening.unit_axes, strict=True)
+    done = hand_over_state(coarse.optimizer, model.optimizer, [*axes], 1, 0)
     return done, coarse.optimizer, model.optimizer
 
 

@@ -20,7 +20,7 @@ from precision import EXACT, EXACT_NORMALISED, floatx
 import msann_keras as ms
 from msann.topology import chain
 from msann.topology.pixels import Pixels
-from msann_keras.images import images_of, of_images
+from msann_keras.images.levels import images_of, of_images
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import weights_of
 from msann_keras.spaces import functional

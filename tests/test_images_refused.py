@@ -8,7 +8,7 @@ from keras import layers, ops
 from smooth import same
 
 import msann_keras as ms
-from msann_keras.images import images_of
+from msann_keras.images.levels import images_of
 from msann_keras.nested import level as nested_level
 from msann_keras.spaces import functional
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from msann_keras.level_plans import IMAGES, UNITS
+from msann_keras.level_plans import SMALLER_IMAGES, UNITS
 from msann_keras.nested.leaving import COOLING, LAST, Leaving
 
 RATE = 0.5
@@ -57,11 +57,13 @@ def test_a_level_that_has_come_to_rest_is_left():
     assert leaving.steps < 1000
 
 
-def test_a_level_of_images_must_learn_faster():
+def test_a_level_of_smaller_images_must_learn_faster():
     def error(step):
         return (1 + step) ** -0.4
 
-    assert trained(error, pace=IMAGES)[0].steps < 150
+    leaving, rates = trained(error, pace=SMALLER_IMAGES)
+    assert leaving.steps < 100
+    assert set(rates) == {RATE}  # it does not cool down
     assert trained(error, most=2_000)[0].cooling is None
 
 

@@ -28,7 +28,7 @@ import msann_keras as ms
 from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import SHARES
 from experiments.provenance import provenance
-from msann_keras.images import averaged
+from msann_keras.images.levels import averaged
 
 METHODS = ("fit", "start", "warm", "auto", "cycles", "ramp")
 #: Of progressive resizing: what sides are divided by, and steps there.

@@ -27,7 +27,7 @@ class Leaving(keras.callbacks.Callback):
     At a steady rate the error on held-out samples falls as a power of the steps. When
     the power is small, or most of the time is over, or the error has come to what the
     level's data lack, the rate goes down linearly, which takes the noise out of the
-    weights, and training stops.
+    weights, and training stops. (Where the pace says so, it stops at once.)
 
     Args:
         error: Gives the error on what is held out.
@@ -75,8 +75,10 @@ class Leaving(keras.callbacks.Callback):
         if self.cooling is None:
             due = spent >= STEADY * self.seconds
             if (due or (self._is_due() and self._is_enough())) and self.ready():
-                self._cool()
-                self.model.stop_training = not self.pace.cools
+                if self.pace.cools:
+                    self._cool()
+                else:
+                    self.model.stop_training = True
             return
         begin, end = self.cooling
         share = min(1.0, (self.steps - begin) / (end - begin))

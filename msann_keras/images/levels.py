@@ -18,11 +18,11 @@ import numpy as np
 
 from msann.topology import Chain, chain, identity
 from msann.topology.pixels import Pixels
-from msann_keras.channels import halved
 from msann_keras.coarsening import Hidden
-from msann_keras.image_views import SLIDING, Size, View, check_call, refuse, view
+from msann_keras.images.channels import halved
+from msann_keras.images.stencils import DEPTHWISE, SEPARABLE, TRANSPOSED
+from msann_keras.images.views import SLIDING, Size, View, check_call, refuse, view
 from msann_keras.initializers import for_level
-from msann_keras.stencils import DEPTHWISE, SEPARABLE, TRANSPOSED
 
 #: Sides that a coarse image has at least.
 LEAST_SIDE = 12

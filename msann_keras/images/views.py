@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, NoReturn
 import keras
 
 from msann_keras.averages import dtype_of_averages
+from msann_keras.images.stencils import CONVOLUTIONS, has_stencil, on_blocks
 from msann_keras.kinds import NORMALISING, POINTWISE, copied, kind_of
-from msann_keras.stencils import CONVOLUTIONS, has_stencil, on_blocks
 
 #: Layers whose weights do not depend on the size of the image.
 SLIDING = CONVOLUTIONS + tuple(

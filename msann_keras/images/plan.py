@@ -11,7 +11,7 @@ import numpy as np
 from msann import checks
 from msann.energy import energy_lost
 from msann.topology import Chain
-from msann_keras.images import Images, images_of
+from msann_keras.images.levels import Images, images_of
 from msann_keras.level_plans import (
     COMPILING,
     IMAGES,

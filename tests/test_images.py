@@ -20,7 +20,7 @@ from precision import EXACT, EXACT_NORMALISED, floatx
 import msann_keras as ms
 from msann.topology import chain
 from msann.topology.pixels import Pixels
-from msann_keras.images.levels import images_of, of_images
+from msann_keras.images.levels import averaged, images_of, of_images
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import weights_of
 from msann_keras.spaces import functional
@@ -29,26 +29,53 @@ from msann_keras.spaces import functional
 
 
 def test_averages_are_means_of_blocks():
-    coarsening = images_of(functional(unet()), 2)
+    coarsening = images_of(functional(unet()), 3)
     coarse = RNG.normal(size=(5, 12, 12, 1))
-    both = coarsening.averages([blocks(coarse, 4)], [blocks(2 * coarse, 4)], 2)
+    both = coarsening.averages([blocks(coarse, 4)], [blocks(2 * coarse, 4)], 3)
     np.testing.assert_allclose(both[0], coarse, atol=1e-12)
     np.testing.assert_allclose(both[1], 2 * coarse, atol=1e-12)
-    mean = coarsening.averages([IMAGES], [IMAGES], 1)[0]
+    assert coarsening.averages([IMAGES], [IMAGES], 1)[0] is IMAGES
+    mean = coarsening.averages([IMAGES], [IMAGES], 2)[0]
     expected = IMAGES.reshape(300, 24, 2, 24, 2, 1).mean(axis=(2, 4))
     np.testing.assert_allclose(mean, expected, atol=1e-6)
 
 
-def test_kernels_stay_what_they_are():
-    model = unet()
-    coarsening = images_of(functional(model), 2)
-    own = [ops.convert_to_numpy(v) for v in weights_of(coarsening.layers)]
-    coarse = coarsening.first_weights(2)
-    for level in (1, 0):
-        finer = finer_weights(coarse, coarsening, 2, level)
-        for one, first, other in zip(own, coarse, finer, strict=True):
-            np.testing.assert_array_equal(one, ops.convert_to_numpy(first))
-            np.testing.assert_array_equal(one, ops.convert_to_numpy(other))
+def test_images_of_all_sizes_share_a_network():
+    coarsening = images_of(functional(unet()), 3)
+    assert coarsening.is_shared
+    assert coarsening.keeps_outputs(1)
+    assert not coarsening.keeps_outputs(2)
+    network = coarsening.network(3)
+    assert network.input_shape == (None, None, None, 1)
+    weights = [ops.convert_to_numpy(w) for w in weights_of(network.layers)]
+    for one, other in zip(
+        weights, finer_weights(weights, coarsening, 3, 1), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    for side in (48, 24, 12):
+        assert outputs(network, np.ones((2, side, side, 1))).shape[1:3] == (side, side)
+    assert not images_of(functional(classifier()), 3).is_shared
+
+
+def test_a_linear_network_gives_the_averages_of_what_it_gives():
+    """On images that are constant on blocks, at every size, borders included."""
+    with floatx("float64"):
+        inputs = keras.Input((48, 48, 1))
+        x = layers.Conv2D(4, 3, padding="same")(inputs)
+        y = layers.AveragePooling2D()(x)
+        y = layers.Conv2DTranspose(4, 3, strides=2, padding="same")(y)
+        model = keras.Model(inputs, layers.Concatenate()([x, y]))
+        coarsening = images_of(functional(model), 2)
+        coarse = RNG.normal(size=(2, 12, 12, 1))
+        network = coarsening.network(2)
+        network.set_weights(model.get_weights())
+        both = blocks(coarse, 4)
+        expected = averaged(outputs(model, both), (12, 12))
+        # What the first layer makes is not constant on blocks, but its averages are
+        # those of a coarse image; the second one reads averages of averages.
+        np.testing.assert_allclose(
+            outputs(network, coarse)[..., :4], expected[..., :4], atol=EXACT
+        )
 
 
 def test_constant_images_give_the_same_at_every_level():
@@ -95,9 +122,11 @@ def test_a_head_on_features_that_are_constant_on_blocks_is_exact(side):
         np.testing.assert_allclose(actual, outputs(network, coarse), atol=1e2 * EXACT)
 
 
-@pytest.mark.parametrize("sides", [((23,), (11,), (5,)), ((8, 6), (4, 3), (2, 2))])
+@pytest.mark.parametrize(
+    "sides", [((23, 3), (11, 3), (5, 3)), ((8, 6, 4), (4, 3, 2), (2, 2, 2))]
+)
 def test_pixels_reproduce_constants_whatever_their_sides(sides):
-    levels = chain(Pixels(sides, channels=3), 2)
+    levels = chain(Pixels(sides), 2)
     for P in levels.composites:
         ones = np.ones(P.shape[0])
         np.testing.assert_allclose(P.prolong(P.restrict(ones)), ones, atol=1e-12)

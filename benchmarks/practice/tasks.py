@@ -222,7 +222,7 @@ def _fashion_task(name, why, sizes, **options):
 def _poisson_images(seed):
     """Sources and solutions on a plane, as images."""
     sides = (64, 64)
-    return as_images(poisson(seed, sides, train=2700, validation=300), sides)
+    return as_images(poisson(seed, sides, train=2700, validation=150), sides)
 
 
 def _fashion_images(seed):
@@ -319,7 +319,7 @@ TASKS = {
         Task(
             "unet-64",
             "convolutions that take noise out of images",
-            collages,
+            partial(collages, validation=150),
             UNet(64, (16, 32, 64)),
             40.0,
             batch_size=32,
@@ -329,7 +329,7 @@ TASKS = {
         Task(
             "unet-128",
             "the same on larger images",
-            partial(collages, side=128, train=1350, validation=150),
+            partial(collages, side=128, train=1350, validation=75),
             UNet(128, (8, 16, 32)),
             90.0,
             batch_size=32,

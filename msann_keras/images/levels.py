@@ -58,7 +58,7 @@ class Images:
         sizes: list[Size],
         views: list[View],
     ):
-        self.graph, self.thin, self.sizes = graph, thin, sizes
+        self.graph, self.thin, self.sizes, self._views = graph, thin, sizes, views
         self.layers = [layer for layer in graph.layers if layer.weights]
         self.weight_chains: list[tuple[Chain, ...]] = []
         self.unit_axes: list[int] = []
@@ -77,7 +77,11 @@ class Images:
             _pixels(each) for each in zip(*(x.outputs for x in networks), strict=True)
         ]
         self.costs = [each.cost for each in views]
-        self._fine = views[0]
+
+    def up_to(self, depth: int) -> Images:
+        """Without the levels that are deeper."""
+        levels = slice(depth + 1)
+        return Images(self.graph, self.thin, self.sizes[levels], self._views[levels])
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -104,7 +108,7 @@ class Images:
         if level and self.is_shared and len(self.sizes) > 2:
             blocks = tuple(one.blocks[0] for one in self.sizes[1:])
             size = Size((None,) * len(size.sides), blocks, size.is_thin)
-        return view(self.graph, size, self.thin, self._fine).network
+        return view(self.graph, size, self.thin, self._views[0]).network
 
     def structured(self, inputs: Sequence) -> Any:
         """Inputs, one after another, in the structure that the model takes them in."""
@@ -120,7 +124,9 @@ class Images:
         """Inputs and targets with images averaged to a level."""
         arrays, pixels = (*inputs, *targets), (*self.inputs, *self.outputs)
         return [
-            averaged(array, one.topology.sides[level]) if _coarsens(one) else array
+            averaged(array, one.topology.sides[level])
+            if one.sizes[level] < one.sizes[0]
+            else array
             for array, one in zip(arrays, pixels, strict=True)
         ]
 
@@ -275,7 +281,3 @@ def _channels(one: Chain) -> Chain:
     """The channels alone of pixels times channels: only these are equal in pairs."""
     fine, thin, *_ = one.topology.sides
     return chain(Pixels((fine, *[thin] * (len(one.sizes) - 1))), len(one.sizes) - 1)
-
-
-def _coarsens(one: Chain) -> bool:
-    return one.sizes[-1] < one.sizes[0]

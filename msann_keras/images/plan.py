@@ -64,8 +64,7 @@ def planned_images(
     suggested = depth
     if depth == "auto":
         suggested = _suggested(images, inputs, targets, seconds, steps)
-    if suggested:
-        check_targets("y", parts[1], images)
+    check_targets("y", parts[1], images.up_to(suggested))
     levels = tuple(
         LevelPlan(
             level,
@@ -89,7 +88,7 @@ def planned_images(
         else _reason(images, suggested, targets, inputs, levels),
         IMAGES,
     )
-    return result, images
+    return result, images.up_to(suggested)
 
 
 def _suggested(images, inputs, targets, seconds, steps) -> int:

@@ -10,7 +10,7 @@ IMAGES = images(300, 48)[..., None]
 OPTIONS = {"batch_size": 16, "seconds": 3.0, "verbose": 0}
 
 
-def unet(side=48, last=1, channels=4, front=()):
+def unet(side=48, last=1, channels=8, front=()):
     """Two images sizes and a way past the smaller one."""
     keras.utils.set_random_seed(6)
     inputs = x = keras.Input((side, side, 1))

@@ -154,7 +154,7 @@ NETWORKS = {
         lambda: of(
             (6, 6, 6, 1),
             layers.Conv3D(8, 3, padding="same", name="a"),
-            layers.AveragePooling3D(),
+            layers.AveragePooling3D(2),
             layers.UpSampling3D(),
             layers.Conv3DTranspose(8, 3, name="b"),
             layers.Conv3D(2, 3),
@@ -183,7 +183,7 @@ NETWORKS = {
     "joined": (joined, {"one", "other"}),
     "joined with few": (lambda: joined(3), set()),
     "joined with the image": (with_the_image, {"after"}),
-    "twice": (twice, set()),
+    "twice": (twice, {"shared"}),
     "a map for all": (a_map_for_all, {"first"}),
 }
 

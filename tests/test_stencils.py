@@ -1,4 +1,4 @@
-"""Galerkin's stencils: P^T K P of a convolution, on images that are constant on blocks."""
+"""Galerkin's stencils: P^T K P of a convolution K, on images that blocks make up."""
 
 import keras
 import numpy as np

@@ -100,13 +100,16 @@ class Images:
         so one program trains all levels.
         """
         reshaping = (keras.layers.Flatten, keras.layers.Reshape)
-        return not any(isinstance(layer, reshaping) for layer in self.graph.layers)
+        has_sizes = self.sizes[-1].blocks > (1,)
+        return has_sizes and not any(
+            isinstance(x, reshaping) for x in self.graph.layers
+        )
 
     def network(self, level: int) -> keras.Model:
         """The network of a level, with weights of its own, newly drawn."""
         size = self.sizes[level]
-        if level and self.is_shared and len(self.sizes) > 2:
-            blocks = tuple(one.blocks[0] for one in self.sizes[1:])
+        if level and self.is_shared:
+            blocks = tuple(sorted({one.blocks[0] for one in self.sizes}))
             size = Size((None,) * len(size.sides), blocks, size.is_thin)
         return view(self.graph, size, self.thin, self._views[0]).network
 
@@ -263,7 +266,7 @@ def _chains(layer, views) -> list[tuple[Chain, ...]]:
 
 def _roles(layer, place, chains) -> tuple[int, Hidden | None]:
     """Which axis of a weight is of its layer's units, and the hidden ones it reads."""
-    if len(chains) == 1:
+    if len(chains) < 2:
         return -1, None
     if isinstance(layer, (*DEPTHWISE, *SEPARABLE)) and place == 0:
         return -2, None  # each channel has a kernel of its own

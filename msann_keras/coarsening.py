@@ -9,31 +9,24 @@ averages of the fine network's outputs, whatever the pointwise activations.
 
 Multilevel models train by it on coarsened data, and a warm start trains plain models by
 it from the coarsest level on. The two differ only in who says on what chain of levels
-the two ends of a dense layer live: `coarsened` is told.
+the two ends of a dense layer live (`coarse_forms.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from msann.hierarchy import Hierarchy, Weight
 from msann.topology import Chain
-from msann_keras.averages import averaged, check_constants, dtype_of_averages
+from msann_keras.averages import averaged, dtype_of_averages
 from msann_keras.initializers import for_level
 from msann_keras.kinds import (
     DENSE,
-    NORMALISING,
-    POINTWISE,
-    PREPROCESSING,
-    RANDOM,
     RESHAPING,
-    STEM,
-    WEIGHTED,
-    adds_up,
     copied,
 )
 from msann_keras.spaces import Walk
@@ -244,103 +237,3 @@ class Coarsening(NamedTuple):
     def _each(self, function, variables, level):
         pairs = zip(variables, self.weight_chains, strict=True)
         return [function(variable, chains, level) for variable, chains in pairs]
-
-
-def coarsened(
-    seen: Walk, ends: Callable[[keras.layers.Layer], tuple[Chain, Chain]]
-) -> Coarsening:
-    """Find out how a model is coarsened, or say why it is not.
-
-    Args:
-        seen: The model as spaces and layers.
-        ends: From a dense layer to the levels of its input's space and of its units'.
-
-    Raises:
-        ValueError: A layer or a prolongation cannot be coarsened; each is named, with
-            the reason.
-    """
-    chains: dict[str, Chain] = {}
-    for step in seen.steps:
-        before = step.sources[0]
-        is_known = step.since_input is not None or before in {*seen.inputs, *chains}
-        if step.kind in WEIGHTED and not is_known:
-            refuse(
-                step.layer,
-                f"it reads one axis of what {before!r} takes apart after a dense layer",
-            )
-        _check_step(step, chains, ends)
-    for step in seen.weighted:
-        if not step.layer.trainable:
-            refuse(step.layer, "it does not train; coarsened data train every layer")
-        for side, space in (("input", step.sources[0]), ("output", step.target)):
-            where = f"the {side} of the layer {step.layer.name!r}"
-            check_constants(where, chains[space])
-    for what, spaces, tensors in (
-        ("an input", seen.inputs, seen.graph.inputs),
-        ("an output", seen.outputs, seen.graph.outputs),
-    ):
-        for space, tensor in zip(spaces, tensors, strict=True):
-            if space not in chains:
-                raise ValueError(
-                    f"Data cannot be coarsened for {what} of the model, "
-                    f"{tensor.name!r}: no dense layer reads or makes that space."
-                )
-    return Coarsening(seen, chains)
-
-
-def _check_step(step, chains, ends):
-    """Refuse a layer without a coarse form; note the chains of its spaces."""
-    layer, sources = step.layer, step.sources
-    if step.kind is DENSE:
-        source, target = ends(layer)
-        _meet(layer, chains, sources[0], source)
-        _meet(layer, chains, step.target, target)
-        _refuse_softmax(layer, target)
-    elif step.kind is POINTWISE:
-        _refuse_softmax(layer, chains.get(sources[0]))
-        for other in sources[1:]:
-            _join(layer, chains, sources[0], other)
-    elif step.kind in STEM:
-        if step.since_input is None and step.kind is PREPROCESSING:
-            refuse(layer, "it comes after a dense layer, and not right after the data")
-        if step.since_input is None and step.target not in sources:
-            refuse(layer, "it comes after a dense layer, whose space it takes apart")
-        for before in step.since_input or ():
-            if isinstance(before, (*RANDOM, *NORMALISING.layers)):
-                refuse(before, f"it must come after {layer.name!r}")
-    elif step.kind is not NORMALISING:
-        refuse(layer, f"a {type(layer).__name__} layer has no coarse form")
-
-
-def _meet(layer, chains, space, chain):
-    known = chains.setdefault(space, chain)
-    if known.topology != chain.topology or known.sizes != chain.sizes:
-        refuse(
-            layer,
-            f"it sees a space as {chain.topology!r} that another layer sees as "
-            f"{known.topology!r}, so there is no one average to give to both",
-        )
-
-
-def _join(layer, chains, space, other):
-    chain, known = chains.get(space), chains.get(other)
-    if chain is not None and known is not None:
-        _meet(layer, chains, other, chain)
-    elif space != other:
-        refuse(layer, "it joins an input that no dense layer has read")
-
-
-def _refuse_softmax(layer, chain):
-    if adds_up(layer) and chain is not None and chain.sizes[-1] < chain.sizes[0]:
-        refuse(
-            layer,
-            "its softmax adds up over a space that is coarsened; an `identity` "
-            "topology keeps that space whole",
-        )
-
-
-def refuse(layer: keras.layers.Layer, reason: str) -> NoReturn:
-    """Say which layer stops data from being coarsened, and why."""
-    raise ValueError(
-        f"Data cannot be coarsened for the layer {layer.name!r}: {reason}."
-    )

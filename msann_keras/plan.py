@@ -10,7 +10,8 @@ import numpy as np
 from msann import checks
 from msann.choice import levels_of
 from msann.topology import Topology, chain
-from msann_keras.coarsening import Coarsening, coarsened
+from msann_keras.coarse_forms import coarsened, why_not
+from msann_keras.coarsening import Coarsening
 from msann_keras.images.levels import Images, of_images
 from msann_keras.images.plan import planned_images
 from msann_keras.inputs import refuse_nan
@@ -104,6 +105,10 @@ def planned(
     if of_images(graph):
         return planned_images(graph, parts, topology, depth, batch_size)
     seen = walk(graph)
+    if reason := why_not(seen):
+        if topology is not None:
+            raise ValueError(reason)
+        return planned_images(graph, parts, None, depth, batch_size, reason)
     fields = fields_of(seen, parts)
     data = data_topologies(seen, fields, topology)
     coarsening = {name: one for name, one in data.items() if coarsens(one)}

@@ -24,10 +24,10 @@ def unet(side=48, last=1, channels=8, front=()):
     return keras.Model(inputs, layers.Conv2D(last, 3, padding="same")(x))
 
 
-def classifier(side=48, padding="same", end=3):
+def classifier(side=48, padding="same", end=3, channels=4):
     keras.utils.set_random_seed(6)
     stack = [
-        layers.Conv2D(4, 3, padding=padding, activation="relu"),
+        layers.Conv2D(channels, 3, padding=padding, activation="relu"),
         layers.MaxPooling2D(),
         layers.Flatten(),
         layers.Dropout(0.1),

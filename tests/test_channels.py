@@ -154,8 +154,8 @@ NETWORKS = {
         lambda: of(
             (6, 6, 6, 1),
             layers.Conv3D(8, 3, padding="same", name="a"),
-            layers.AveragePooling3D(2),
             layers.UpSampling3D(),
+            layers.Cropping3D(2),
             layers.Conv3DTranspose(8, 3, name="b"),
             layers.Conv3D(2, 3),
         ),

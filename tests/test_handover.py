@@ -10,7 +10,7 @@ from smooth import compiled, network
 import msann_keras as ms
 from msann.topology import chain
 from msann_keras.averages import averaged
-from msann_keras.coarsening import coarsened
+from msann_keras.coarse_forms import coarsened
 from msann_keras.nested.handover import (
     complement,
     finer_weights,

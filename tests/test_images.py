@@ -20,7 +20,8 @@ from precision import EXACT, EXACT_NORMALISED, floatx
 import msann_keras as ms
 from msann.topology import chain
 from msann.topology.pixels import Pixels
-from msann_keras.images.levels import averaged, images_of, of_images
+from msann_keras.images import plan as images_plan
+from msann_keras.images.levels import images_of, of_images
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import weights_of
 from msann_keras.spaces import functional
@@ -57,27 +58,6 @@ def test_images_of_all_sizes_share_a_network():
     assert not images_of(functional(classifier()), 3).is_shared
 
 
-def test_a_linear_network_gives_the_averages_of_what_it_gives():
-    """On images that are constant on blocks, at every size, borders included."""
-    with floatx("float64"):
-        inputs = keras.Input((48, 48, 1))
-        x = layers.Conv2D(4, 3, padding="same")(inputs)
-        y = layers.AveragePooling2D()(x)
-        y = layers.Conv2DTranspose(4, 3, strides=2, padding="same")(y)
-        model = keras.Model(inputs, layers.Concatenate()([x, y]))
-        coarsening = images_of(functional(model), 2)
-        coarse = RNG.normal(size=(2, 12, 12, 1))
-        network = coarsening.network(2)
-        network.set_weights(model.get_weights())
-        both = blocks(coarse, 4)
-        expected = averaged(outputs(model, both), (12, 12))
-        # What the first layer makes is not constant on blocks, but its averages are
-        # those of a coarse image; the second one reads averages of averages.
-        np.testing.assert_allclose(
-            outputs(network, coarse)[..., :4], expected[..., :4], atol=EXACT
-        )
-
-
 def test_constant_images_give_the_same_at_every_level():
     """Without padding, or with kernels of one pixel."""
     with floatx("float64"):
@@ -100,22 +80,18 @@ def test_constant_images_give_the_same_at_every_level():
 def test_a_head_on_features_that_are_constant_on_blocks_is_exact(side):
     """Kernels of one pixel keep blocks; the head sees their averages."""
     with floatx("float64"):
-        stack = [layers.Conv2D(4, 1, activation="gelu"), layers.Flatten()]
+        stack = [layers.Conv2D(8, 1, activation="gelu"), layers.Flatten()]
         stack += [layers.Dense(8, "tanh"), layers.Dense(2)]
         model = keras.Sequential([keras.Input((side, side, 1)), *stack])
-        coarsening = images_of(functional(model), 2)
+        coarsening = images_of(functional(model), 3)
+        assert coarsening.sizes[3].sides == (side // 4, side // 4)
         coarse = RNG.normal(size=(3, side // 4, side // 4, 1))
-        network = coarsening.network(2)
+        network = coarsening.network(3)
         own = weights_of([network.get_layer(x.name) for x in coarsening.layers])
-        for variable, value in zip(own, coarsening.first_weights(2), strict=True):
-            variable.assign(value)
-        expected = outputs(model, blocks(coarse, 4))
-        np.testing.assert_allclose(outputs(network, coarse), expected, atol=EXACT)
-        # And back: prolonged, the fine network does what the coarse one does.
         values = [RNG.normal(size=v.shape) for v in own]
         for variable, value in zip(own, values, strict=True):
             variable.assign(value)
-        finer = finer_weights(values, coarsening, 2, 0)
+        finer = finer_weights(values, coarsening, 3, 0)
         for variable, value in zip(weights_of(coarsening.layers), finer, strict=True):
             variable.assign(value)
         actual = outputs(model, blocks(coarse, 4))
@@ -138,22 +114,24 @@ def test_pixels_reproduce_constants_whatever_their_sides(sides):
 
 
 def test_sides_halve_while_all_that_follows_fits():
-    def deepest(model):
-        return images_of(functional(model), 9).sides
+    def levels(model):
+        return [size.sides for size in images_of(functional(model), 9).sizes]
 
-    assert deepest(unet(48)) == [(48, 48), (24, 24), (12, 12)]
-    assert deepest(unet(44)) == [(44, 44), (22, 22)]  # 11 has no half for the pooling
-    assert deepest(unet(20)) == [(20, 20)]  # too small
+    # The first level is thinner, where channels can be halved, and as large.
+    assert levels(unet(48)) == [(48, 48), (48, 48), (24, 24), (12, 12)]
+    assert levels(unet(48, channels=2)) == [(48, 48), (24, 24), (12, 12)]
+    assert levels(unet(44, channels=2)) == [(44, 44), (22, 22)]  # no half of 11 fits
+    assert levels(unet(20, channels=2)) == [(20, 20)]  # too small
     # Without padding features are no halves, and the head is fitted to them.
-    assert deepest(classifier(28, "valid")) == [(28, 28), (14, 14)]
+    assert levels(classifier(28, "valid")) == [(28, 28), (28, 28), (14, 14)]
     rows = keras.Sequential([keras.Input((64, 2)), layers.Conv1D(3, 3, strides=2)])
-    assert deepest(rows) == [(64,)]  # its output does not halve
+    assert levels(rows) == [(64,)]  # its output does not halve
     flat = [layers.Conv2D(1, 3, padding="same"), layers.Flatten()]
-    assert deepest(keras.Sequential([keras.Input((48, 48, 1)), *flat])) == [(48, 48)]
+    assert levels(keras.Sequential([keras.Input((48, 48, 1)), *flat])) == [(48, 48)]
     head = [layers.Conv1D(1, 3), layers.Flatten(), layers.Dense(2)]
-    assert deepest(keras.Sequential([keras.Input((16_000, 1)), *head])) == [(16_000,)]
+    assert levels(keras.Sequential([keras.Input((16_000, 1)), *head])) == [(16_000,)]
     volume = [keras.Input((24, 24, 24, 1)), layers.Conv3D(2, 3, padding="same")]
-    assert deepest(keras.Sequential(volume)) == [(24,) * 3, (12,) * 3]
+    assert levels(keras.Sequential(volume)) == [(24,) * 3, (12,) * 3]
 
 
 def test_what_is_a_network_of_convolutions():
@@ -163,28 +141,35 @@ def test_what_is_a_network_of_convolutions():
 
 
 def test_the_plan_says_what_images_hold():
-    plan = ms.plan(unet(), IMAGES, IMAGES**2, depth=2)
-    assert (plan.depth, plan.visited) == (2, (2, 1))
-    assert [one.sizes for one in plan.levels] == ["48x48", "24x24", "12x12"]
-    assert plan.levels[1].targets_lost < 0.05
-    assert len({one.parameters for one in plan.levels}) == 1
-    assert "images of 12x12 hold" in plan.reason
+    plan = ms.plan(unet(), IMAGES, IMAGES**2, depth=3)
+    assert (plan.depth, plan.visited) == (3, (3, 2, 1))
+    sizes = ["48x48", "48x48, thin", "24x24, thin", "12x12, thin"]
+    assert [one.sizes for one in plan.levels] == sizes
+    assert plan.levels[1].targets_lost == 0 < plan.levels[2].targets_lost < 0.05
+    whole, *others = [one.parameters for one in plan.levels]
+    assert len(set(others)) == 1 and 2 * others[0] < whole
+    assert "images of 12x12, thin hold" in plan.reason
     assert "48x48" in str(plan)
-    small = ms.plan(unet(20), IMAGES[:, :20, :20], IMAGES[:, :20, :20])
-    assert "do not halve in this network, or are too small" in small.reason
+    few = ms.plan(unet(), IMAGES, IMAGES, depth=1)
+    assert "half the channels learn much of what all learn" in few.reason
+    small = ms.plan(unet(20, channels=2), IMAGES[:, :20, :20], IMAGES[:, :20, :20])
+    assert "plain training: no thinner network, nor one on smaller" in small.reason
     assert ms.plan(unet(), IMAGES, IMAGES, depth=0).reason.endswith("as asked.")
 
 
-@pytest.mark.parametrize("labelled", [False, True])
-def test_only_who_says_how_deep_begins_on_smaller_images(labelled):
-    model, y = unet(), IMAGES
-    if labelled:
-        model, y = classifier(), RNG.integers(3, size=300)
-    plan = ms.plan(model, IMAGES, y)
-    assert plan.depth == 0
-    assert [one.sizes for one in plan.levels] == ["48x48", "24x24"]
-    assert "only if `depth` is given; those of depth=1, 24x24, hold" in plan.reason
-    assert ms.plan(model, IMAGES, y, depth=1).depth == 1
+def test_the_depth_is_read_off_the_data(monkeypatch):
+    def depth(model, y):
+        return ms.plan(model, IMAGES, y).depth
+
+    noise = RNG.normal(size=IMAGES.shape)
+    labels = RNG.integers(3, size=300)
+    assert depth(unet(), IMAGES) == 0  # that little takes no time as it is
+    monkeypatch.setattr(images_plan, "WORTHWHILE", 0.0)
+    assert depth(unet(channels=16), IMAGES) == 3
+    assert depth(unet(channels=16), noise) == 1  # smaller images hold nothing of it
+    assert depth(classifier(channels=64), labels) == 1
+    masks = (IMAGES[..., 0] > 0).astype("int64")
+    assert depth(unet(channels=16, last=3), masks) == 1
 
 
 # ----------------------------------------------------------------------------- training
@@ -197,8 +182,8 @@ def error(model):
 def test_a_warm_start_learns_an_operator(tmp_path):
     model = compiled(unet())
     untrained = error(model)
-    record = ms.warm_start(model, IMAGES[:200], Y[:200], depth=2, **OPTIONS)
-    assert [one.level for one in record.levels] == [2, 1]
+    record = ms.warm_start(model, IMAGES[:200], Y[:200], depth=3, **OPTIONS)
+    assert [one.level for one in record.levels] == [3, 2, 1]
     assert error(model) < 0.8 * untrained  # in 3 s, of which JAX compiles for 2
     model.fit(IMAGES[:200], Y[:200], verbose=0)
     model.save(tmp_path / "model.keras")
@@ -212,7 +197,7 @@ def test_images_may_be_standardised_first():
     model = compiled(unet(front=[norm]))
     x, before = 3 + 5 * IMAGES, norm.get_weights()
     untrained = model.evaluate(x, Y, verbose=0)
-    ms.warm_start(model, x, Y, depth=1, **OPTIONS)
+    ms.warm_start(model, x, Y, depth=2, **OPTIONS)
     assert model.evaluate(x, Y, verbose=0) < 0.7 * untrained
     for one, other in zip(before, norm.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

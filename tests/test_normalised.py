@@ -10,7 +10,7 @@ from smooth import OPTIONS, X_NEW, Y_NEW, X, Y, loss, started
 import msann_keras as ms
 from msann.topology import chain
 from msann_keras.averages import averaged
-from msann_keras.coarsening import coarsened
+from msann_keras.coarse_forms import coarsened
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import weights_of
 from msann_keras.nested.statistics import settle

@@ -12,21 +12,33 @@ from typing import Any
 
 import keras
 
-from msann_keras.kinds import adds_up, copied
+from msann_keras.images.stencils import CONVOLUTIONS, DEPTHWISE
+from msann_keras.kinds import NORMALISING, POINTWISE, adds_up, copied, kind_of
 
-#: Layers that make new channels, and those that make so many of each one.
-MAKING = (
-    keras.layers.Dense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.SeparableConv1D,
-    keras.layers.SeparableConv2D,
+#: Layers that make new channels, and what their config calls the number of these.
+MAKING = {
+    keras.layers.Dense: "units",
+    keras.layers.Embedding: "output_dim",
+    **{kind: "filters" for kind in CONVOLUTIONS if kind not in DEPTHWISE},
+}
+#: Layers that do the same with each channel of an image, whatever its size.
+POOLING = tuple(
+    getattr(keras.layers, f"{name}{axes}D")
+    for axes in (1, 2, 3)
+    for name in (
+        *("MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling"),
+        *("UpSampling", "ZeroPadding", "Cropping", "SpatialDropout"),
+    )
 )
-DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+#: Layers that change images when they train.
+AUGMENTING = (
+    keras.layers.RandomFlip,
+    keras.layers.RandomRotation,
+    keras.layers.RandomTranslation,
+    keras.layers.RandomZoom,
+    keras.layers.RandomContrast,
+    keras.layers.RandomBrightness,
+)
 #: Layers of several tensors that live on the same channels.
 MERGING = (
     keras.layers.Add,
@@ -45,8 +57,10 @@ LEAST_CHANNELS = 4
 def halved(graph: keras.Model) -> frozenset[str]:
     """Names of the layers whose filters or units can be halved.
 
+    Channels that a layer of an unknown kind reads or makes stay whole.
+
     Args:
-        graph: A functional model whose layers are known to work on images.
+        graph: A functional model.
 
     >>> from keras import layers
     >>> inputs = keras.Input((8, 8, 1))
@@ -108,12 +122,27 @@ class _Spaces:
             if isinstance(x, keras.KerasTensor)
         ]
         outputs = layer(*args, **kwargs)
-        (made,) = keras.tree.flatten(outputs)
-        self.alive += [*tensors, made]
-        self.tensors[id(made)] = self._made(layer, tensors, made)
+        made = keras.tree.flatten(outputs)
+        self.alive += [*tensors, *made]
+        if self._is_known(layer, tensors[0]):
+            self.tensors[id(made[0])] = self._made(layer, tensors, made[0])
+        else:
+            for tensor in (*tensors, *made):
+                self.keep(self.of(tensor))
         if adds_up(layer):
-            self.keep(self.of(made))
+            self.keep(self.of(made[0]))
         return outputs
+
+    def _is_known(self, layer, source) -> bool:
+        """Whether a layer does with halved channels what it does with all."""
+        known = (*DEPTHWISE, *POOLING, *AUGMENTING, *POINTWISE.layers, *RESHAPING)
+        known += (keras.layers.Concatenate, keras.layers.GroupNormalization)
+        if getattr(layer, "data_format", "channels_last") != "channels_last":
+            return False
+        return (
+            type(layer) in (*MAKING, *known)
+            or kind_of(layer, len(source.shape)) is NORMALISING
+        )
 
     def _made(self, layer, tensors, made) -> tuple[str, ...]:
         if isinstance(layer, keras.layers.Concatenate):
@@ -125,7 +154,7 @@ class _Spaces:
             self._join(spaces, self.read.setdefault(layer.name, spaces))
         size = made.shape[-1]
         multiplies = getattr(layer, "depth_multiplier", 1) > 1
-        if isinstance(layer, MAKING):
+        if type(layer) in MAKING:
             self.makers.append(layer.name)
             if size % 2 or size < 2 * LEAST_CHANNELS:
                 self.keep((layer.name,))

@@ -1,5 +1,7 @@
 """Networks of convolutions, and thinner ones on smaller images that teach them.
 
+Other networks that have no coarse form as a whole are only made thinner.
+
 Level 1 has half as many channels wherever that can be undone with no output changed
 (`channels.py`). From level 2 on, the images' sides are halved too; kernels are those of
 the finest image, and act on a smaller one by their Galerkin stencils (`stencils.py`).
@@ -40,6 +42,7 @@ class Images:
         thin: Its layers whose channels are halved from level 1 on.
         sizes: Of the levels.
         views: Their networks.
+        reason: Why there are no smaller images, if a layer is the reason.
 
     Attributes:
         layers: Layers with weights, in order.
@@ -57,8 +60,10 @@ class Images:
         thin: frozenset[str],
         sizes: list[Size],
         views: list[View],
+        reason: str = "",
     ):
         self.graph, self.thin, self.sizes, self._views = graph, thin, sizes, views
+        self.reason = reason
         self.layers = [layer for layer in graph.layers if layer.weights]
         self.weight_chains: list[tuple[Chain, ...]] = []
         self.unit_axes: list[int] = []
@@ -81,7 +86,8 @@ class Images:
     def up_to(self, depth: int) -> Images:
         """Without the levels that are deeper."""
         levels = slice(depth + 1)
-        return Images(self.graph, self.thin, self.sizes[levels], self._views[levels])
+        sizes, views = self.sizes[levels], self._views[levels]
+        return Images(self.graph, self.thin, sizes, views, self.reason)
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -110,7 +116,7 @@ class Images:
         size = self.sizes[level]
         if level and self.is_shared:
             blocks = tuple(sorted({one.blocks[0] for one in self.sizes}))
-            size = Size((None,) * len(size.sides), blocks, size.is_thin)
+            size = size._replace(sides=(None,) * len(size.sides), blocks=blocks)
         return view(self.graph, size, self.thin, self._views[0]).network
 
     def structured(self, inputs: Sequence) -> Any:
@@ -137,7 +143,8 @@ class Images:
         """How many numbers a sample has at a level."""
         graph, pixels = self.graph, (*self.inputs, *self.outputs)
         tensors = zip((*graph.inputs, *graph.outputs), pixels, strict=True)
-        return sum(one.sizes[level] * tensor.shape[-1] for tensor, one in tensors)
+        each = [one.sizes[level] * (tensor.shape[-1] or 1) for tensor, one in tensors]
+        return sum(each)
 
 
 def of_images(graph: keras.Model) -> bool:
@@ -146,46 +153,55 @@ def of_images(graph: keras.Model) -> bool:
     return min(ranks) > 2 and any(isinstance(x, SLIDING) for x in graph.layers)
 
 
-def images_of(graph: keras.Model, most: int) -> Images:
-    """The levels of a network of convolutions, as many as its layers allow.
+def images_of(graph: keras.Model, most: int, reason: str = "") -> Images:
+    """The levels of a network, as many as its layers allow.
 
     Args:
-        graph: A functional model that `of_images`.
+        graph: A functional model.
         most: Levels at the most, beside level 0.
+        reason: Why the network can only be made thinner, if that is known.
 
     Raises:
-        ValueError: A layer is not known to work on images of another size; it is
-            named, with the reason.
+        ValueError: A layer does not train.
     """
-    shapes = {tuple(tensor.shape[1:-1]) for tensor in graph.inputs}
-    if len(shapes) > 1 or None in {side for shape in shapes for side in shape}:
-        raise ValueError(
-            "`model` must have images of one known size as inputs. Received: inputs of "
-            f"shape {[tensor.shape for tensor in graph.inputs]}"
-        )
     for layer in graph.layers:
         if layer.weights and not layer.trainable:
             refuse(layer, "it does not train")
-    sizes = [Size(*shapes)]
-    views = [view(graph, sizes[0], check=check_call)]
+    sides = {tuple(tensor.shape[1:-1]) for tensor in graph.inputs}
+    if of_images(graph) and (len(sides) > 1 or None in {x for s in sides for x in s}):
+        shapes = [tensor.shape for tensor in graph.inputs]
+        reason = reason or f"its inputs are no images of one known size, but {shapes}"
+    sizes = [Size() if reason or not of_images(graph) else Size(*sides)]
+    try:
+        views = [view(graph, sizes[0], check=check_call)]
+    except ValueError as error:
+        reason = reason or str(error)
+        views = [view(graph, sizes[0])]
     thin = halved(graph)
     if thin and most:
         sizes.append(sizes[0]._replace(is_thin=True))
         views.append(view(graph, sizes[-1], thin, views[0]))
-    while len(sizes) <= most and all(side % 2 == 0 for side in sizes[-1].sides):
-        sides = tuple(side // 2 for side in sizes[-1].sides)
-        smaller = Size(sides, (2 * sizes[-1].blocks[0],), bool(thin))
-        if min(sides) < LEAST_SIDE:
-            break
+    while not reason and len(sizes) <= most:
+        smaller = _smaller(sizes[-1], bool(thin))
         try:
-            seen = view(graph, smaller, thin, views[0])
+            seen = None if smaller is None else view(graph, smaller, thin, views[0])
         except ValueError:  # shapes that do not meet
             break
-        if not _fits(seen, views, *smaller.blocks):
+        if seen is None or not _fits(seen, views, *smaller.blocks):
             break
         sizes.append(smaller)
         views.append(seen)
-    return Images(graph, thin, sizes, views)
+    return Images(graph, thin, sizes, views, reason)
+
+
+def _smaller(size: Size, is_thin: bool) -> Size | None:
+    """Images of half the sides; `None` if these are no whole numbers, or too small."""
+    if size.sides is None or any(side % 2 for side in size.sides):
+        return None
+    sides = tuple(side // 2 for side in size.sides)
+    return (
+        None if min(sides) < LEAST_SIDE else Size(sides, (2 * size.blocks[0],), is_thin)
+    )
 
 
 def averaged(array: np.ndarray, sides: Sequence[int]) -> np.ndarray:
@@ -228,14 +244,15 @@ def _fits(one: View, views: list[View], factor: int) -> bool:
             for few, many in flat
             for small, large in zip(few[:-1], many[:-1], strict=True)
         )
-        and (views[1:] == [] or all(weights))
+        and all(weights)
     )
 
 
 def _pixels(tensors) -> Chain:
     """What an image lives on, from its tensors at all levels; labels have no pixels."""
     sides = tuple(tuple(tensor.shape[1:-1]) for tensor in tensors)
-    return chain(Pixels(sides) if sides[0] else identity(1), len(sides) - 1)
+    has_pixels = sides[0] and None not in sides[0]
+    return chain(Pixels(sides) if has_pixels else identity(1), len(sides) - 1)
 
 
 def _chains(layer, views) -> list[tuple[Chain, ...]]:

@@ -13,7 +13,6 @@ from msann.energy import energy_lost
 from msann.topology import Chain
 from msann_keras.images.levels import Images, images_of
 from msann_keras.level_plans import (
-    COMPILING,
     IMAGES,
     PASSES,
     LevelPlan,
@@ -27,12 +26,19 @@ SAMPLE = 64
 #: Levels at the most, and the share of the targets' variance that one may lose.
 DEEPEST, MOST_LOST = 3, 0.3
 #: A level's step must be so many times cheaper than one of the network, and the passes
-#: that a start takes so long, in seconds, that making levels ready is little beside it.
+#: that a start takes must last so many times as long as making a level ready.
 CHEAPER, WORTHWHILE = 1.5, 4.0
+#: What that takes for each layer, in seconds.
+MAKING_READY = 0.1
 
 
 def planned_images(
-    graph: keras.Model, parts: Parts, topology: Any, depth: int | str, batch_size: int
+    graph: keras.Model,
+    parts: Parts,
+    topology: Any,
+    depth: int | str,
+    batch_size: int,
+    reason: str = "",
 ) -> tuple[Plan, Images]:
     """The plan of a network of convolutions, and its levels.
 
@@ -42,6 +48,7 @@ def planned_images(
         topology: `None`: images have their own axes.
         depth: L, or "auto".
         batch_size: Samples of a training step, for the estimates.
+        reason: Why the network can only be made thinner, if that is known.
 
     Raises:
         ValueError: A topology, a layer that is not known to work on images of another
@@ -50,33 +57,38 @@ def planned_images(
     if topology is not None:
         wanted = "None for a network of convolutions, whose images have their axes"
         checks.refuse("topology", topology, wanted)
-    images = images_of(graph, DEEPEST if depth == "auto" else depth)
+    images = images_of(graph, DEEPEST if depth == "auto" else depth, reason)
     deepest = len(images.sizes) - 1
     if depth != "auto" and depth > deepest:
+        why = images.reason or (
+            f"images of {_size(images.sizes[0])} do not halve more often in this "
+            "network, or are too small."
+        )
         raise ValueError(
-            f"`depth` must be at most {deepest} for images of {_size(images.sizes[0])} "
-            f"and the strides of this network. Received: depth={depth}"
+            f"`depth` must be at most {deepest} here. Received: depth={depth}; {why}"
         )
     inputs = _lost("x", parts[0], graph.inputs, images.inputs)
     targets = _lost("y", parts[1], graph.outputs, images.outputs)
     steps = len(parts[0][0]) / batch_size
     seconds = [seconds_of(cost * batch_size) for cost in images.costs]
+    compiling = MAKING_READY * len(graph.layers)
     suggested = depth
     if depth == "auto":
-        suggested = _suggested(images, inputs, targets, seconds, steps)
+        worthwhile = PASSES * steps * seconds[0] >= WORTHWHILE * compiling
+        suggested = _suggested(images, targets, seconds) if worthwhile else 0
     check_targets("y", parts[1], images.up_to(suggested))
     levels = tuple(
         LevelPlan(
             level,
             _size(images.sizes[level]),
             _parameters(images, level),
-            inputs[level],
+            0.0 if inputs is None else inputs[level],
             0.0 if targets is None else targets[level],
             seconds[level],
         )
         for level in range(min(deepest, suggested + 1) + 1)
     )
-    compiling = COMPILING if suggested else 0.0
+    compiling = compiling if suggested else 0.0
     result = Plan(
         levels,
         suggested,
@@ -91,10 +103,8 @@ def planned_images(
     return result, images.up_to(suggested)
 
 
-def _suggested(images, inputs, targets, seconds, steps) -> int:
+def _suggested(images, targets, seconds) -> int:
     """The deepest level that pays, as far as one can tell beforehand."""
-    if PASSES * steps * seconds[0] < WORTHWHILE:
-        return 0
     result = 0
     for level in range(1, len(images.sizes)):
         smaller = images.sizes[level].blocks[0] > 1
@@ -129,15 +139,17 @@ def _parameters(images: Images, level: int) -> int:
 
 def _size(size) -> str:
     """How a plan names a level."""
-    return "x".join(map(str, size.sides)) + (", thin" if size.is_thin else "")
+    sides = "whole" if size.sides is None else "x".join(map(str, size.sides))
+    return sides + (", thin" if size.is_thin else "")
 
 
 def _reason(images, depth, targets, inputs, levels) -> str:
     """Why this depth; by what the deepest level holds."""
     if not depth:
+        beside = images.reason and f" ({images.reason.rstrip('.')})"
         return (
-            f"plain training: no thinner network, and none on smaller images than "
-            f"{_size(images.sizes[0])}, is so much cheaper that it pays."
+            "plain training: no thinner network, nor one on smaller images, is so much "
+            f"cheaper that it pays{beside}."
         )
     cheaper = levels[0].step_seconds / levels[depth].step_seconds
     cost = f"and a step there takes 1/{cheaper:.0f} of a whole one."

@@ -1,4 +1,4 @@
-"""One level of a network of convolutions: the same layers on smaller images."""
+"""One level of a network: the same layers, thinner or on smaller images."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from typing import Any, NamedTuple, NoReturn
 import keras
 
 from msann_keras.averages import dtype_of_averages
+from msann_keras.images.channels import AUGMENTING, MAKING, POOLING
 from msann_keras.images.stencils import CONVOLUTIONS, has_stencil, on_blocks
 from msann_keras.kinds import NORMALISING, POINTWISE, copied, kind_of
 
-#: Layers whose weights do not depend on the size of the image.
-SLIDING = CONVOLUTIONS + tuple(
-    getattr(keras.layers, f"{name}{axes}D")
-    for axes in (1, 2, 3)
-    for name in (
-        *("MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling"),
-        *("UpSampling", "ZeroPadding", "Cropping", "SpatialDropout"),
-    )
-)
+#: Layers that slide over images of any size.
+SLIDING = (*CONVOLUTIONS, *POOLING)
 #: Layers that are as good on an image of another size.
 OTHERS = (
     keras.layers.Dense,
@@ -29,12 +23,6 @@ OTHERS = (
     keras.layers.Concatenate,
     keras.layers.GroupNormalization,
     keras.layers.Normalization,
-    keras.layers.RandomFlip,
-    keras.layers.RandomRotation,
-    keras.layers.RandomTranslation,
-    keras.layers.RandomZoom,
-    keras.layers.RandomContrast,
-    keras.layers.RandomBrightness,
 )
 
 
@@ -42,13 +30,14 @@ class Size(NamedTuple):
     """What a level is.
 
     Attributes:
-        sides: Of the input images; `None` for all that there are.
+        sides: Of the input images, `None` for all that there are; or `None`, if inputs
+            are as the model has them.
         blocks: Pixels of the finest image to one of its along each axis; several, if
             its network takes images of several sizes.
         is_thin: Whether the channels that can be halved are.
     """
 
-    sides: tuple[int | None, ...]
+    sides: tuple[int | None, ...] | None = None
     blocks: tuple[int, ...] = (1,)
     is_thin: bool = False
 
@@ -59,13 +48,16 @@ class View(NamedTuple):
     Attributes:
         network: It.
         flattened: The shape that a `Flatten` before a layer took apart, by the layer.
-        sides: The first side of what a layer reads; 0 if it reads several.
+        shapes: Of what a layer reads and makes, by the layer; the last ones, if it is
+            called several times.
+        many: Layers that read images of several sizes.
         cost: Multiply-adds of a sample.
     """
 
     network: keras.Model
     flattened: dict[str, tuple[int, ...]]
-    sides: dict[str, int]
+    shapes: dict[str, tuple[tuple, tuple]]
+    many: set[str]
     cost: float
 
 
@@ -88,27 +80,23 @@ def view(
     Raises:
         ValueError: The network does not fit such images.
     """
-    inputs = [
-        keras.Input(
-            (*size.sides, tensor.shape[-1]),
-            dtype=dtype_of_averages(tensor),
-            name=tensor.name,
-        )
-        for tensor in graph.inputs
-    ]
-    flat, flattened, sides, alive, costs = {}, {}, {}, [], []
+    inputs = [_input(tensor, size) for tensor in graph.inputs]
+    flat, flattened, shapes, many, alive, costs = {}, {}, {}, set(), [], []
 
     def coarse(layer):
-        side = 0 if fine is None else fine.sides.get(layer.name, 0)
-        return _coarse(layer, size, thin if size.is_thin else (), side)
+        return _coarse(layer, size, thin if size.is_thin else (), fine)
 
     def call(layer, *args, **kwargs):
         tensors = keras.tree.flatten((args, kwargs))
         source = next(x for x in tensors if isinstance(x, keras.KerasTensor))
         check(layer, source)
+        if isinstance(layer, keras.layers.Reshape) and fine is not None:
+            layer = _reshape(layer.name, source, fine)
         outputs = layer(*args, **kwargs)
-        side = source.shape[1] if len(source.shape) > 2 else 0
-        sides[layer.name] = side if sides.get(layer.name, side) == side else 0
+        first = keras.tree.flatten(outputs)[0]
+        if shapes.get(layer.name, (source.shape,))[0] != source.shape:
+            many.add(layer.name)
+        shapes[layer.name] = source.shape, first.shape
         alive.extend([source, *keras.tree.flatten(outputs)])
         if isinstance(layer, keras.layers.Flatten) and len(source.shape) > 2:
             flat[id(outputs)] = source.shape[1:]
@@ -116,9 +104,8 @@ def view(
             flattened[layer.name] = flat[id(source)]
             if not isinstance(layer, (keras.layers.Dense, keras.layers.Concatenate)):
                 flat[id(outputs)] = flat[id(source)]
-        kernels = sum(math.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
-        made = keras.tree.flatten(outputs)[0].shape[1:-1]
-        costs.append(kernels * math.prod(0 if side is None else side for side in made))
+        kernels = sum(math.prod(w.shape) for w in weights_of(layer) if len(w.shape) > 1)
+        costs.append(kernels * math.prod(side or 1 for side in first.shape[1:-1]))
         return outputs
 
     network = keras.models.clone_model(
@@ -127,26 +114,54 @@ def view(
         clone_function=coarse,
         call_function=call,
     )
-    return View(network, flattened, sides, float(sum(costs)))
+    return View(network, flattened, shapes, many, float(sum(costs)))
 
 
-def _coarse(layer, size, thin, side) -> keras.layers.Layer:
+def weights_of(layer: Any) -> list:
+    """The weights of a layer; an operation of `keras.ops` has none."""
+    return getattr(layer, "weights", [])
+
+
+def _input(tensor, size) -> keras.KerasTensor:
+    """What stands for an input of the model on a level."""
+    shape, dtype = tensor.shape[1:], tensor.dtype
+    if size.sides is not None:
+        shape = (*size.sides, tensor.shape[-1])
+    if size.blocks != (1,):
+        dtype = dtype_of_averages(tensor)
+    return keras.Input(shape, dtype=dtype, name=tensor.name)
+
+
+def _reshape(name, source, fine) -> keras.layers.Reshape:
+    """A `Reshape` of thinner channels: these are fewer of what runs fastest.
+
+    Raises:
+        ValueError: It reads something else than halved or whole channels.
+    """
+    before, (_, *axes, last) = fine.shapes[name]
+    factor = math.prod(before[1:]) / math.prod(source.shape[1:])
+    if factor not in (1, 2) or last % factor:
+        raise ValueError(f"{source.shape} cannot become {(*axes, last)}")
+    return keras.layers.Reshape((*axes, last // int(factor)), name=name)
+
+
+def _coarse(layer, size, thin, fine) -> keras.layers.Layer:
     """A layer's form on a level."""
+    if not isinstance(layer, keras.layers.Layer):
+        return layer
     changes = {}
     if layer.name in thin:
-        name = "units" if isinstance(layer, keras.layers.Dense) else "filters"
+        name = MAKING[type(layer)]
         changes[name] = getattr(layer, name) // 2
-    if max(size.blocks) > 1 and side and has_stencil(layer):
+    if max(size.blocks) > 1 and has_stencil(layer) and layer.name not in fine.many:
+        side = fine.shapes[layer.name][0][1]
         return on_blocks(layer, side, size.blocks, changes)
-    if isinstance(layer, keras.layers.Reshape) and size.is_thin:
-        # Thinner channels are fewer of what runs fastest.
-        changes["target_shape"] = (*layer.target_shape[:-1], -1)
     return copied(layer, changes)
 
 
 def check_call(layer: keras.layers.Layer, source: Any) -> None:
     """Refuse a layer that is not known to work on images of another size."""
-    known = (*SLIDING, *OTHERS, *POINTWISE.layers)
+    known = (*SLIDING, *AUGMENTING, *OTHERS, *POINTWISE.layers)
     normalises = kind_of(layer, len(source.shape)) is NORMALISING
     if not isinstance(layer, keras.layers.Layer):
         refuse(layer, "it is an operation, not a layer; use a Keras layer for it")

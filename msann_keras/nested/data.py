@@ -16,7 +16,7 @@ MEMORY = 2**28
 AT_ONCE = 2**24
 #: What is held back to judge by: a share of the samples, and the most of them; fewer
 #: images, each of which takes a network of convolutions as long as a step's.
-HELD_BACK, MOST_HELD, MOST_IMAGES = 0.1, 1024, 128
+HELD_BACK, MOST_HELD, MOST_IMAGES = 0.1, 1024, 64
 
 
 class Samples(NamedTuple):

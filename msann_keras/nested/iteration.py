@@ -45,6 +45,7 @@ class NestedIteration:
     Attributes:
         records: Of the levels that were trained.
         level: That trains, or has trained last.
+        error: Gives the error that it is judged by, and `pace` when it is left.
         boost: What its rate is multiplied by, the best of the pace's factors.
     """
 
@@ -103,14 +104,14 @@ class NestedIteration:
     def _from_coarsest(self, pool: ThreadPoolExecutor) -> bool:
         """Train level after level; whether each was worth it."""
         first, *others = self.plan.visited
-        self.level = self._made(first)
+        self._enter(self._made(first))
         self.level.draw()
-        untrained = error = self.level.error()
+        untrained = error = self.error()
         began, factors = time.perf_counter(), self.plan.pace.factors
         self.boost, tried = 1.0, 0
         if len(factors) > 1:
             self.boost, tried = self.level.best_rate(factors), TRIAL * len(factors)
-            error = self.level.error()
+            error = self.error()
         self._trials = tried, time.perf_counter() - began
         self.audience.look(self._show, error)
         for number in (*others, 0):
@@ -122,7 +123,14 @@ class NestedIteration:
                 return True
             finer = coming.result()
             finer.take_over(self.level, self.boost)
-            self.level = finer
+            self._enter(finer)
+
+    def _enter(self, level: Level) -> None:
+        """Go on with a level, and by what it is judged."""
+        self.level, self.error, self.pace = level, level.error, self.plan.pace
+        if not self.coarsening.keeps_outputs(level.level):
+            self.error = Ahead(self.model, level, self.samples).error
+            self.pace = SMALLER_IMAGES
 
     def _made(self, number: int, coarser: Level | None = None) -> Level:
         # A program that several levels share makes as many steps as suit the dearest.
@@ -152,13 +160,9 @@ class NestedIteration:
             self.audience.look(self._show, loss)
             return self.audience.has_enough
 
-        error, pace = level.error, self.plan.pace
-        if not self.coarsening.keeps_outputs(level.level):
-            ahead = Ahead(self.model, level, self.samples)
-            error, pace = ahead.error, SMALLER_IMAGES
         leaving = Leaving(
-            error,
-            pace,
+            self.error,
+            self.pace,
             self._floor(level),
             left if coming is None else left * SHARE,
             (lambda: True) if coming is None else coming.done,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 
 from msann import checks
-from msann_keras.coarsening import Coarsening, coarsened, refuse
+from msann_keras.coarse_forms import coarsened, refuse
+from msann_keras.coarsening import Coarsening
 from msann_keras.kinds import NORMALISING
 from msann_keras.layers import MultilevelDense
 from msann_keras.spaces import walk

@@ -49,8 +49,9 @@ def plan(
         topology: What the spaces look like, as `multilevel` takes it. `None` chooses
             for inputs and outputs, among the lattices that their sizes allow, the one
             that loses least energy; data whose neighbours have nothing in common are
-            told so, and nothing is coarsened. Images of a network of convolutions have
-            axes of their own.
+            told so, and nothing is coarsened. Images have axes of their own; for a
+            network of convolutions `None` or "stencils" lets kernels act on smaller
+            ones by their Galerkin stencils, and "kernels" as they are.
         depth: L, or "auto" for the deepest level that still holds the data.
         batch_size: Samples of a training step, for the estimates.
 
@@ -59,8 +60,8 @@ def plan(
 
     Raises:
         TypeError: `model` is not a Keras model.
-        ValueError: A layer has no coarse form, data or topologies do not fit, or the
-            depth is deeper than the data's spaces.
+        ValueError: A layer is frozen, data or topologies do not fit, or the model or
+            the data's spaces have no level of that depth.
 
     Example: smooth fields are held by few numbers.
 

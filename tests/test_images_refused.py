@@ -129,7 +129,7 @@ def test_images_of_whole_numbers_are_averaged_all_the_same():
 
 
 def test_images_have_their_own_topology_and_depth():
-    with pytest.raises(ValueError, match="`topology` must be None for a network of"):
+    with pytest.raises(ValueError, match="`topology` must be None or one of"):
         ms.plan(unet(), IMAGES, Y, topology="grid")
     with pytest.raises(
         ValueError, match="`depth` must be at most 3 here.*images of 48x48 do not"

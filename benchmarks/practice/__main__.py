@@ -15,6 +15,7 @@ it stand
     warm start, as tuned fit  the same with the settings that suit plain training
     warm start, 1e-3          the same with cosine decay and 32 steps a call
     warm start, tuned         the same at the best of eight rates, on the tuning seed
+    warm start, same kernels  as tuned fit, but no stencils on smaller images
     progressive resizing      the tuned setting, of a U-Net that begins on images of a
                               quarter of the sides and then half, by hand
     CycleSchedule, auto       a multilevel model, otherwise as the warm start at 1e-3
@@ -48,6 +49,8 @@ from benchmarks.practice.tuning import (
     warm_trials,
 )
 
+#: What is run at the settings of tuned `fit`.
+OTHERS = ("start", "ramp", "kernels", "warm")
 QUICK_TASKS = ("burgers-1024", "poisson-64")
 #: Seconds that a run may take beside its limit: importing, data, and evaluation.
 PATIENCE = 600
@@ -125,11 +128,7 @@ class Runner:
         runs = self.tune(quick)
         plain = [run.setting for run in best_plain(runs).values() if run]
         warm = [run.setting for run in best_warm(runs).values() if run]
-        others = [
-            one._replace(method=name)
-            for name in ("start", "ramp", "warm")
-            for one in plain
-        ]
+        others = [one._replace(method=name) for name in OTHERS for one in plain]
         default = WARM_DEFAULT._replace(steps=self.task.steps)
         fixed = [AS_WRITTEN, WARM_AS_WRITTEN, default, AUTO]
         for seed in seeds:

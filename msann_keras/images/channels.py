@@ -152,19 +152,20 @@ class _Spaces:
         spaces = self.of(tensors[0])
         if layer.weights:  # what reads two tensors, called twice, reads one space
             self._join(spaces, self.read.setdefault(layer.name, spaces))
-        size = made.shape[-1]
+        before, size = tensors[0].shape[-1], made.shape[-1]
         multiplies = getattr(layer, "depth_multiplier", 1) > 1
+        groups = getattr(layer, "groups", 1)
+        if multiplies or not _halves(before, groups):
+            self.keep(spaces)
         if type(layer) in MAKING:
             self.makers.append(layer.name)
-            if size % 2 or size < 2 * LEAST_CHANNELS:
+            if not _halves(size, groups) or size < 2 * LEAST_CHANNELS:
                 self.keep((layer.name,))
-            if multiplies:
-                self.keep(spaces)
             return (layer.name,)
-        groups = getattr(layer, "groups", 1)
-        if multiplies or (size // 2) % groups or size % 2:
-            self.keep(spaces)
-        if size != tensors[0].shape[-1] and not isinstance(layer, RESHAPING):
+        if isinstance(layer, RESHAPING):
+            if not _halves(size):
+                self.keep(spaces)
+        elif size != before:
             return (made.name,)
         return spaces
 
@@ -201,3 +202,8 @@ class _Spaces:
                 self.parent[a] = b
                 if a in self.whole:
                     self.whole.add(b)
+
+
+def _halves(size: int | None, groups: int = 1) -> bool:
+    """Whether each of so many groups of channels consists of pairs."""
+    return size is not None and size % (2 * groups) == 0

@@ -153,13 +153,16 @@ def of_images(graph: keras.Model) -> bool:
     return min(ranks) > 2 and any(isinstance(x, SLIDING) for x in graph.layers)
 
 
-def images_of(graph: keras.Model, most: int, reason: str = "") -> Images:
+def images_of(
+    graph: keras.Model, most: int, reason: str = "", stencils: bool = True
+) -> Images:
     """The levels of a network, as many as its layers allow.
 
     Args:
         graph: A functional model.
         most: Levels at the most, beside level 0.
         reason: Why the network can only be made thinner, if that is known.
+        stencils: Whether kernels act on smaller images by their stencils.
 
     Raises:
         ValueError: A layer does not train.
@@ -171,7 +174,10 @@ def images_of(graph: keras.Model, most: int, reason: str = "") -> Images:
     if of_images(graph) and (len(sides) > 1 or None in {x for s in sides for x in s}):
         shapes = [tensor.shape for tensor in graph.inputs]
         reason = reason or f"its inputs are no images of one known size, but {shapes}"
-    sizes = [Size() if reason or not of_images(graph) else Size(*sides)]
+    size = Size(has_stencils=stencils)
+    if not reason and of_images(graph):
+        size = size._replace(sides=next(iter(sides)))
+    sizes = [size]
     try:
         views = [view(graph, sizes[0], check=check_call)]
     except ValueError as error:
@@ -179,10 +185,14 @@ def images_of(graph: keras.Model, most: int, reason: str = "") -> Images:
         views = [view(graph, sizes[0])]
     thin = halved(graph)
     if thin and most:
-        sizes.append(sizes[0]._replace(is_thin=True))
-        views.append(view(graph, sizes[-1], thin, views[0]))
+        size = sizes[0]._replace(is_thin=True)
+        try:
+            views.append(view(graph, size, thin, views[0]))
+            sizes.append(size)
+        except ValueError as error:  # a layer has constants for each channel, say
+            thin, reason = frozenset(), reason or str(error)
     while not reason and len(sizes) <= most:
-        smaller = _smaller(sizes[-1], bool(thin))
+        smaller = _smaller(sizes[-1])
         try:
             seen = None if smaller is None else view(graph, smaller, thin, views[0])
         except ValueError:  # shapes that do not meet
@@ -194,14 +204,14 @@ def images_of(graph: keras.Model, most: int, reason: str = "") -> Images:
     return Images(graph, thin, sizes, views, reason)
 
 
-def _smaller(size: Size, is_thin: bool) -> Size | None:
+def _smaller(size: Size) -> Size | None:
     """Images of half the sides; `None` if these are no whole numbers, or too small."""
     if size.sides is None or any(side % 2 for side in size.sides):
         return None
     sides = tuple(side // 2 for side in size.sides)
-    return (
-        None if min(sides) < LEAST_SIDE else Size(sides, (2 * size.blocks[0],), is_thin)
-    )
+    if min(sides) < LEAST_SIDE:
+        return None
+    return size._replace(sides=sides, blocks=(2 * size.blocks[0],))
 
 
 def averaged(array: np.ndarray, sides: Sequence[int]) -> np.ndarray:

@@ -21,6 +21,8 @@ from msann_keras.level_plans import (
 )
 from msann_keras.samples import Parts, check_targets
 
+#: What a kernel is on smaller images: its stencil, or itself.
+KERNELS = ("stencils", "kernels")
 #: Samples that are looked at.
 SAMPLE = 64
 #: Levels at the most, and the share of the targets' variance that one may lose.
@@ -45,7 +47,8 @@ def planned_images(
     Args:
         graph: The functional model.
         parts: Inputs, targets and sample weights.
-        topology: `None`: images have their own axes.
+        topology: `None` or "stencils": kernels act on smaller images by their
+            stencils; or "kernels": as they are.
         depth: L, or "auto".
         batch_size: Samples of a training step, for the estimates.
         reason: Why the network can only be made thinner, if that is known.
@@ -54,10 +57,11 @@ def planned_images(
         ValueError: A topology, a layer that is not known to work on images of another
             size, or a depth that the sides do not allow.
     """
-    if topology is not None:
-        wanted = "None for a network of convolutions, whose images have their axes"
+    if topology is not None and topology not in KERNELS:
+        wanted = f"None or one of {KERNELS} for a network of convolutions"
         checks.refuse("topology", topology, wanted)
-    images = images_of(graph, DEEPEST if depth == "auto" else depth, reason)
+    most = DEEPEST if depth == "auto" else depth
+    images = images_of(graph, most, reason, stencils=topology != "kernels")
     deepest = len(images.sizes) - 1
     if depth != "auto" and depth > deepest:
         why = images.reason or (

@@ -35,11 +35,13 @@ class Size(NamedTuple):
         blocks: Pixels of the finest image to one of its along each axis; several, if
             its network takes images of several sizes.
         is_thin: Whether the channels that can be halved are.
+        has_stencils: Whether kernels act by their stencils, or as they are.
     """
 
     sides: tuple[int | None, ...] | None = None
     blocks: tuple[int, ...] = (1,)
     is_thin: bool = False
+    has_stencils: bool = True
 
 
 class View(NamedTuple):
@@ -153,7 +155,8 @@ def _coarse(layer, size, thin, fine) -> keras.layers.Layer:
     if layer.name in thin:
         name = MAKING[type(layer)]
         changes[name] = getattr(layer, name) // 2
-    if max(size.blocks) > 1 and has_stencil(layer) and layer.name not in fine.many:
+    is_coarse = max(size.blocks) > 1 and size.has_stencils
+    if is_coarse and has_stencil(layer) and layer.name not in fine.many:
         side = fine.shapes[layer.name][0][1]
         return on_blocks(layer, side, size.blocks, changes)
     return copied(layer, changes)

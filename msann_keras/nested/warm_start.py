@@ -51,19 +51,27 @@ def warm_start(
     judged while it trains. Where the data say that it would not pay, the model stays
     as it is.
 
-    The model is an ordinary Keras model before and after. What a network of dense
-    layers has learned before is not used. A network of convolutions begins with its own
-    kernels, on smaller images, but only if it is told how deep (`depth`).
+    The model is an ordinary Keras model before and after. What it has learned before is
+    not used.
+
+    Which coarse networks there are depends on the layers:
+
+    - Dense layers with batch or layer normalisation and pointwise layers among them:
+      inputs, outputs and hidden units coarsen as the data do. Reshaping layers and
+      `Normalization` may stand in front, a `Reshape` at the end; coarse networks are
+      without these, and their loss sees samples as rows.
+    - Convolutions, pooling, up-sampling, with channels last, and what stands among and
+      behind them: at level 1 half the channels, so that prolonging changes no output;
+      from level 2 on also images of half the sides, where targets are images. Kernels
+      act on these by their Galerkin stencils.
+    - Any other graph of layers (attention, recurrent layers, embeddings, models within
+      the model, `Concatenate` and `Permute` of hidden units): at level 1 half the units
+      or channels of layers whose neighbours are known; the others stay as they are.
 
     Args:
-        model: A compiled Sequential or functional model of Dense layers, with batch or
-            layer normalisation and pointwise layers among them. Reshaping layers and
-            `Normalization` may stand in front, a `Reshape` at the end; coarse networks
-            are without these, and their loss sees samples as rows. The model's loss,
-            regularisers, precision and optimizer (a copy a level, at its present rate)
-            are used; its metrics are not. Or of layers that slide over images
-            (convolutions, pooling, up-sampling), with channels last, and what may stand
-            among and behind them: normalisation, `Concatenate`, `Flatten`, `Dense`.
+        model: A compiled Sequential or functional model. Its loss, regularisers,
+            precision and optimizer (a copy a level, at its present rate) are used; its
+            metrics are not. No layer is frozen.
         x: Inputs as `fit` takes them, or batches of inputs and targets (a
             `tf.data.Dataset`, `PyDataset`, loader or generator), of which the first
             256 MB are used.
@@ -74,7 +82,8 @@ def warm_start(
         batch_size: Samples of a training step.
         sample_weight: Array `(samples,)`, or `None`.
         validation_data: `(x, y)` or `(x, y, sample_weight)` to judge the levels by. By
-            default a tenth of the samples, at most 1,024, is held back for that.
+            default a tenth of the samples, at most 1,024 (64 images), is held back for
+            that.
         seconds: Time for training all levels together; by default what four passes of
             the model over the data take.
         callbacks: They are called as by `fit`, with the model's weights as they would
@@ -91,8 +100,8 @@ def warm_start(
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: The model is not compiled or built, is a `MultilevelModel`, has a
-            layer without a coarse form, a constraint that fixes norms or a learning
-            rate that is a function; data are missing, contain NaN, do not fit or are
+            frozen layer, a constraint that fixes norms or a learning rate that is a
+            function, or no level of the `depth` that is asked for; data are missing, contain NaN, do not fit or are
             fewer than a batch; an argument is none of the above. The model is unchanged
             then.
 

@@ -45,7 +45,9 @@ def copied(
     What a `Normalization` has adapted to is part of what it is, and so is copied.
     """
     config = layer.get_config()
-    known = {"activation": None} if "activation" in config else {}
+    is_derived = isinstance(getattr(type(layer), "activation", None), property)
+    takes = "activation" in config and not is_derived  # as a recurrent layer's is
+    known = {"activation": None} if takes else {}
     copy = type(layer).from_config(config | known | (changes or {}))
     if known:
         copy.activation = layer.activation

@@ -63,7 +63,7 @@ def halved(graph: keras.Model) -> frozenset[str]:
         graph: A functional model.
 
     >>> from keras import layers
-    >>> inputs = keras.Input((8, 8, 1))
+    >>> inputs = keras.Input((16, 16, 1))
     >>> x = layers.Conv2D(8, 3, name="hidden")(inputs)
     >>> x = layers.Conv2D(9, 3, name="odd")(x)
     >>> x = layers.Conv2D(8, 3, name="also")(layers.ReLU()(x))

@@ -100,10 +100,10 @@ def warm_start(
     Raises:
         TypeError: `model` is not a Keras model.
         ValueError: The model is not compiled or built, is a `MultilevelModel`, has a
-            frozen layer, a constraint that fixes norms or a learning rate that is a
-            function, or no level of the `depth` that is asked for; data are missing, contain NaN, do not fit or are
-            fewer than a batch; an argument is none of the above. The model is unchanged
-            then.
+            frozen layer, a constraint that fixes norms, a learning rate that is a
+            function, or no level of the `depth` that is asked for; data are missing,
+            contain NaN, do not fit or are fewer than a batch; an argument is none of
+            the above. The model is unchanged then.
 
     Example:
 

@@ -45,10 +45,20 @@ def copied(
     What a `Normalization` has adapted to is part of what it is, and so is copied.
     """
     config = layer.get_config()
+    # A recurrent layer's activation is that of its cell; what a layer of somebody's own
+    # does with its activation is not known.
     is_derived = isinstance(getattr(type(layer), "activation", None), property)
-    takes = "activation" in config and not is_derived  # as a recurrent layer's is
+    is_keras = type(layer).__module__.startswith("keras.")
+    takes = "activation" in config and is_keras and not is_derived
     known = {"activation": None} if takes else {}
-    copy = type(layer).from_config(config | known | (changes or {}))
+    # A function that is here already is as safe as the model itself.
+    options = {"safe_mode": False} if isinstance(layer, keras.layers.Lambda) else {}
+    try:
+        copy = type(layer).from_config(config | known | (changes or {}), **options)
+    except Exception as error:
+        raise ValueError(
+            f"The layer {layer.name!r} cannot be copied: {error}"
+        ) from error
     if known:
         copy.activation = layer.activation
     if isinstance(layer, keras.layers.Normalization) and layer.built:
@@ -79,9 +89,11 @@ def dense_like(
 
 def adds_up(layer: keras.layers.Layer) -> bool:
     """Whether a layer's activation takes a space as a whole: a softmax."""
-    across = (keras.activations.softmax, keras.activations.log_softmax)
+    names = ("softmax", "log_softmax", "sparsemax")
+    across = [getattr(keras.activations, name, None) for name in names]
     is_softmax = isinstance(layer, keras.layers.Softmax)
-    return is_softmax or getattr(layer, "activation", None) in across
+    activation = getattr(layer, "activation", None)
+    return is_softmax or (activation is not None and activation in across)
 
 
 class Kind(NamedTuple):

@@ -50,8 +50,9 @@ def plan(
             for inputs and outputs, among the lattices that their sizes allow, the one
             that loses least energy; data whose neighbours have nothing in common are
             told so, and nothing is coarsened. Images have axes of their own; for a
-            network of convolutions `None` or "stencils" lets kernels act on smaller
-            ones by their Galerkin stencils, and "kernels" as they are.
+            network of convolutions "stencils" lets kernels act on smaller ones by
+            their Galerkin stencils, "kernels" as they are, and `None` chooses the first
+            if smaller images hold most of the inputs.
         depth: L, or "auto" for the deepest level that still holds the data.
         batch_size: Samples of a training step, for the estimates.
 

@@ -149,6 +149,11 @@ def test_the_plan_says_what_images_hold():
     whole, *others = [one.parameters for one in plan.levels]
     assert len(set(others)) == 1 and 2 * others[0] < whole
     assert "images of 12x12, thin hold" in plan.reason
+    assert "kernels act on them by their stencils" in plan.reason
+    noisy = IMAGES + RNG.normal(size=IMAGES.shape)
+    for topology, how in ((None, "what they are"), ("stencils", "their stencils")):
+        other = ms.plan(unet(), noisy, IMAGES, depth=3, topology=topology)
+        assert f"kernels act on them by {how}" in other.reason
     assert "48x48" in str(plan)
     few = ms.plan(unet(), IMAGES, IMAGES, depth=1)
     assert "half the channels learn much of what all learn" in few.reason

@@ -15,7 +15,8 @@ it stand
     warm start, as tuned fit  the same with the settings that suit plain training
     warm start, 1e-3          the same with cosine decay and 32 steps a call
     warm start, tuned         the same at the best of eight rates, on the tuning seed
-    warm start, same kernels  as tuned fit, but no stencils on smaller images
+    warm start, stencils      as tuned fit, kernels acting on smaller images by these
+    warm start, same kernels  the same, kernels acting there as they are
     progressive resizing      the tuned setting, of a U-Net that begins on images of a
                               quarter of the sides and then half, by hand
     CycleSchedule, auto       a multilevel model, otherwise as the warm start at 1e-3
@@ -50,7 +51,7 @@ from benchmarks.practice.tuning import (
 )
 
 #: What is run at the settings of tuned `fit`.
-OTHERS = ("start", "ramp", "kernels", "warm")
+OTHERS = ("start", "ramp", "stencils", "kernels", "warm")
 QUICK_TASKS = ("burgers-1024", "poisson-64")
 #: Seconds that a run may take beside its limit: importing, data, and evaluation.
 PATIENCE = 600

@@ -28,6 +28,7 @@ STYLES = {
     "fit, as written": (":", "0.45"),
     "multilevel start": ((0, (1, 1)), "tab:green"),
     "progressive resizing": ((0, (3, 2)), "tab:olive"),
+    "warm start, stencils": ((0, (5, 1)), "tab:cyan"),
     "warm start, same kernels": ((0, (1, 2)), "tab:pink"),
     "warm start, as written": ((0, (4, 1, 1, 1, 1, 1)), "tab:purple"),
     "warm start, as tuned fit": ((0, (3, 1, 1, 1)), "tab:brown"),

@@ -30,7 +30,9 @@ from benchmarks.practice.tuning import SHARES
 from experiments.provenance import provenance
 from msann_keras.images.levels import averaged
 
-METHODS = ("fit", "start", "warm", "auto", "cycles", "ramp", "kernels")
+#: What `ms.warm_start` may be told of kernels, for a comparison.
+KERNELS = ("stencils", "kernels")
+METHODS = ("fit", "start", "warm", "auto", "cycles", "ramp", *KERNELS)
 #: Of progressive resizing: what sides are divided by, and steps there.
 RAMP = ((4, 80), (2, 40))
 #: Of the multilevel model that is started and then trained on level 0, or in V-cycles
@@ -171,13 +173,13 @@ def train(task, options):
         steps_per_execution=options.steps_per_execution,
     )
     more = {"megabytes": {"before": peak()}}
-    if options.method in ("warm", "kernels"):
-        is_other = options.method == "kernels"
+    if options.method in ("warm", *KERNELS):
+        is_other = options.method in KERNELS
         record = ms.warm_start(
             model,
             data.x,
             data.y,
-            topology="kernels" if is_other else task.topology(),
+            topology=options.method if is_other else task.topology(),
             batch_size=task.batch_size,
             seconds=None,
             callbacks=[clock],

@@ -70,7 +70,7 @@ class Task:
         if isinstance(self.network, Network):
             return ("fit", "start", "warm", "auto")
         is_unet = isinstance(self.network, UNet)
-        return ("fit", "warm", *["ramp", "kernels"] * is_unet)
+        return ("fit", "warm", *["ramp", "stencils", "kernels"] * is_unet)
 
 
 def _no_fashion():

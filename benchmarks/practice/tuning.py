@@ -154,15 +154,16 @@ def settings_of(runs):
         {share: run and run.setting for share, run in best.items()}
         for best in (best_plain(runs), best_warm(runs))
     )
-    start, ramp, kernels, same = (
+    start, ramp, stencils, kernels, same = (
         {share: one and one._replace(method=method) for share, one in plain.items()}
-        for method in ("start", "ramp", "kernels", "warm")
+        for method in ("start", "ramp", "stencils", "kernels", "warm")
     )
     return {
         "fit, tuned": plain,
         "fit, as written": dict.fromkeys(SHARES, AS_WRITTEN),
         "multilevel start": start,
         "progressive resizing": ramp,
+        "warm start, stencils": stencils,
         "warm start, same kernels": kernels,
         "warm start, as written": dict.fromkeys(SHARES, WARM_AS_WRITTEN),
         "warm start, as tuned fit": same,

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from msann_keras.images.stencils import CONVOLUTIONS, DEPTHWISE
 from msann_keras.kinds import NORMALISING, POINTWISE, adds_up, copied, kind_of
@@ -129,7 +131,7 @@ class _Spaces:
         else:
             for tensor in (*tensors, *made):
                 self.keep(self.of(tensor))
-        if adds_up(layer):
+        if not _keeps_pairs(layer):
             self.keep(self.of(made[0]))
         return outputs
 
@@ -139,6 +141,8 @@ class _Spaces:
         known += (keras.layers.Concatenate, keras.layers.GroupNormalization)
         if getattr(layer, "data_format", "channels_last") != "channels_last":
             return False
+        if isinstance(layer, keras.layers.Rescaling):
+            return np.size(layer.scale) == np.size(layer.offset) == 1
         return (
             type(layer) in (*MAKING, *known)
             or kind_of(layer, len(source.shape)) is NORMALISING
@@ -148,7 +152,7 @@ class _Spaces:
         if isinstance(layer, keras.layers.Concatenate):
             return self._concatenated(layer, tensors, made)
         if isinstance(layer, MERGING):
-            return self._merged(tensors)
+            return self._merged(tensors, made)
         spaces = self.of(tensors[0])
         if layer.weights:  # what reads two tensors, called twice, reads one space
             self._join(spaces, self.read.setdefault(layer.name, spaces))
@@ -166,6 +170,7 @@ class _Spaces:
             if not _halves(size):
                 self.keep(spaces)
         elif size != before:
+            self.keep((*spaces, made.name))
             return (made.name,)
         return spaces
 
@@ -178,8 +183,11 @@ class _Spaces:
         self.side_by_side.append(tuple(one for spaces in each for one in spaces))
         return self.side_by_side[-1]
 
-    def _merged(self, tensors):
+    def _merged(self, tensors, made):
         """Of tensors that are added, say: one channel is added to each of many."""
+        if any(len(x.shape) < 2 or x.shape[-1] is None for x in tensors):
+            self.keep((made.name, *(one for x in tensors for one in self.of(x))))
+            return (made.name,)
         most = max(tensor.shape[-1] for tensor in tensors)
         spaces, *others = [self.of(x) for x in tensors if x.shape[-1] == most]
         for other in others:
@@ -202,6 +210,24 @@ class _Spaces:
                 self.parent[a] = b
                 if a in self.whole:
                     self.whole.add(b)
+
+
+def _keeps_pairs(layer) -> bool:
+    """Whether a layer's activation, if any, does with pairs what it does with one."""
+    if adds_up(layer):
+        return False
+    activation = getattr(layer, "activation", None)
+    if activation is None or not callable(activation):
+        return True
+    few = np.array([[-1.5, 0.5, 2.0]], "float32")
+    try:
+        one, both = (
+            ops.convert_to_numpy(activation(ops.convert_to_tensor(x)))
+            for x in (few, few.repeat(2, axis=-1))
+        )
+        return np.allclose(one.repeat(2, axis=-1), both, rtol=1e-4, atol=1e-5)
+    except (ValueError, TypeError):  # it asks for more than that
+        return False
 
 
 def _halves(size: int | None, groups: int = 1) -> bool:

@@ -4,9 +4,9 @@ Other networks that have no coarse form as a whole are only made thinner.
 
 Level 1 has half as many channels wherever that can be undone with no output changed
 (`channels.py`). From level 2 on, the images' sides are halved too; kernels are those of
-the finest image, and act on a smaller one by their Galerkin stencils (`stencils.py`).
-So weights are prolonged along channels only, but for what stands behind a `Flatten`:
-that lives on pixels times channels, and is averaged and prolonged along both.
+the finest image, and act on a smaller one by their Galerkin stencils (`stencils.py`) or
+as they are. So weights are prolonged along channels only, but for what stands behind a
+`Flatten`: that lives on pixels times channels, and coarsens along both.
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ from msann.topology import Chain, chain, identity
 from msann.topology.pixels import Pixels
 from msann_keras.coarsening import Hidden
 from msann_keras.images.channels import halved
-from msann_keras.images.stencils import DEPTHWISE, SEPARABLE, TRANSPOSED
+from msann_keras.images.stencils import (
+    DEPTHWISE,
+    SEPARABLE,
+    TRANSPOSED,
+    has_stencil,
+)
 from msann_keras.images.views import SLIDING, Size, View, check_call, refuse, view
 from msann_keras.initializers import for_level
+from msann_keras.keras_private import layers_within
 
 #: Sides that a coarse image has at least.
 LEAST_SIDE = 12
@@ -88,6 +94,11 @@ class Images:
         levels = slice(depth + 1)
         sizes, views = self.sizes[levels], self._views[levels]
         return Images(self.graph, self.thin, sizes, views, self.reason)
+
+    def without_stencils(self) -> Images:
+        """With kernels that act on smaller images as they are."""
+        sizes = [size._replace(has_stencils=False) for size in self.sizes]
+        return Images(self.graph, self.thin, sizes, self._views, self.reason)
 
     @property
     def rates(self) -> tuple[float, ...]:
@@ -153,28 +164,25 @@ def of_images(graph: keras.Model) -> bool:
     return min(ranks) > 2 and any(isinstance(x, SLIDING) for x in graph.layers)
 
 
-def images_of(
-    graph: keras.Model, most: int, reason: str = "", stencils: bool = True
-) -> Images:
+def images_of(graph: keras.Model, most: int, reason: str = "") -> Images:
     """The levels of a network, as many as its layers allow.
 
     Args:
         graph: A functional model.
         most: Levels at the most, beside level 0.
         reason: Why the network can only be made thinner, if that is known.
-        stencils: Whether kernels act on smaller images by their stencils.
 
     Raises:
         ValueError: A layer does not train.
     """
     for layer in graph.layers:
-        if layer.weights and not layer.trainable:
+        if any(x.weights and not x.trainable for x in layers_within(layer)):
             refuse(layer, "it does not train")
     sides = {tuple(tensor.shape[1:-1]) for tensor in graph.inputs}
     if of_images(graph) and (len(sides) > 1 or None in {x for s in sides for x in s}):
         shapes = [tensor.shape for tensor in graph.inputs]
         reason = reason or f"its inputs are no images of one known size, but {shapes}"
-    size = Size(has_stencils=stencils)
+    size = Size()
     if not reason and of_images(graph):
         size = size._replace(sides=next(iter(sides)))
     sizes = [size]
@@ -188,9 +196,11 @@ def images_of(
         size = sizes[0]._replace(is_thin=True)
         try:
             views.append(view(graph, size, thin, views[0]))
+            _check_halves(*views)
             sizes.append(size)
         except ValueError as error:  # a layer has constants for each channel, say
             thin, reason = frozenset(), reason or str(error)
+            del views[1:]
     while not reason and len(sizes) <= most:
         smaller = _smaller(sizes[-1])
         try:
@@ -243,6 +253,11 @@ def _fits(one: View, views: list[View], factor: int) -> bool:
             one.network.get_layer(layer.name).weights, layer.weights, strict=True
         )
     )
+    kernels = (
+        [side * factor for side in one.shapes[name][0][1:-1]] == [*shape[1:-1]]
+        for name, (shape, _) in fine.shapes.items()
+        if has_stencil(fine.network.get_layer(name)) and name not in fine.many
+    )
     return (
         all(
             [side * factor for side in small.shape[1:-1]] == [*large.shape[1:-1]]
@@ -255,7 +270,24 @@ def _fits(one: View, views: list[View], factor: int) -> bool:
             for small, large in zip(few[:-1], many[:-1], strict=True)
         )
         and all(weights)
+        and all(kernels)
     )
+
+
+def _check_halves(fine: View, thin: View) -> None:
+    """Refuse a thin network in which a weight's axis is neither whole nor half.
+
+    Raises:
+        ValueError: There is one: layers do not fit together as they were thought to.
+    """
+    for layer in fine.network.layers:
+        pairs = zip(
+            layer.weights, thin.network.get_layer(layer.name).weights, strict=True
+        )
+        for large, small in pairs:
+            sizes = zip(large.shape, small.shape, strict=True)
+            if any(one not in (other, 2 * other) for one, other in sizes):
+                raise ValueError(f"half the channels do not suit {layer.name!r}")
 
 
 def _pixels(tensors) -> Chain:
@@ -275,7 +307,8 @@ def _chains(layer, views) -> list[tuple[Chain, ...]]:
         sizes = zip(*(weight.shape for weight in weights), strict=True)
         axes = [[(size,) for size in levels] for levels in sizes]
         is_bias = isinstance(layer, keras.layers.Dense) and len(axes) == 1
-        if flattened[0] is not None and not is_bias:  # it reads what has been flattened
+        counts = [(math.prod(sides),) for sides in flattened if sides is not None]
+        if axes and axes[0] == counts and not is_bias:  # it reads what was flattened
             axes[0] = flattened
         result.append(
             tuple(
@@ -300,6 +333,9 @@ def _roles(layer, place, chains) -> tuple[int, Hidden | None]:
     units, reads = (-2, -1) if isinstance(layer, TRANSPOSED) else (-1, -2)
     one = chains[reads]
     if len(one.sizes) < 2 or one.sizes[1] == one.sizes[0]:
+        return units, None
+    fine, thin, *_ = one.topology.sides
+    if thin[-1] == fine[-1]:  # its pixels coarsen, and these are not alike
         return units, None
     initializer = getattr(layer, "kernel_initializer", None)
     if isinstance(layer, SEPARABLE):

@@ -27,6 +27,8 @@ KERNELS = ("stencils", "kernels")
 SAMPLE = 64
 #: Levels at the most, and the share of the targets' variance that one may lose.
 DEEPEST, MOST_LOST = 3, 0.3
+#: Inputs of which smaller images hold all but so much are smooth.
+SMOOTH = 0.2
 #: A level's step must be so many times cheaper than one of the network, and the passes
 #: that a start takes must last so many times as long as making a level ready.
 CHEAPER, WORTHWHILE = 1.5, 4.0
@@ -47,8 +49,8 @@ def planned_images(
     Args:
         graph: The functional model.
         parts: Inputs, targets and sample weights.
-        topology: `None` or "stencils": kernels act on smaller images by their
-            stencils; or "kernels": as they are.
+        topology: "stencils": kernels act on smaller images by their stencils;
+            "kernels": as they are; `None` chooses by the inputs.
         depth: L, or "auto".
         batch_size: Samples of a training step, for the estimates.
         reason: Why the network can only be made thinner, if that is known.
@@ -61,7 +63,7 @@ def planned_images(
         wanted = f"None or one of {KERNELS} for a network of convolutions"
         checks.refuse("topology", topology, wanted)
     most = DEEPEST if depth == "auto" else depth
-    images = images_of(graph, most, reason, stencils=topology != "kernels")
+    images = images_of(graph, most, reason)
     deepest = len(images.sizes) - 1
     if depth != "auto" and depth > deepest:
         why = images.reason or (
@@ -73,6 +75,11 @@ def planned_images(
         )
     inputs = _lost("x", parts[0], graph.inputs, images.inputs)
     targets = _lost("y", parts[1], graph.outputs, images.outputs)
+    # What smaller images cannot hold of the inputs, noise above all, would be seen by
+    # what a stencil does not tell of its kernel.
+    is_rough = inputs is not None and inputs[-1] > SMOOTH
+    if topology == "kernels" or (topology is None and is_rough):
+        images = images.without_stencils()
     steps = len(parts[0][0]) / batch_size
     seconds = [seconds_of(cost * batch_size) for cost in images.costs]
     compiling = MAKING_READY * len(graph.layers)
@@ -161,7 +168,9 @@ def _reason(images, depth, targets, inputs, levels) -> str:
     if size.blocks == (1,):
         return f"L = {depth}: half the channels learn much of what all learn, {cost}"
     what, lost = ("inputs", inputs) if targets is None else ("targets", targets)
+    kernels = "their stencils" if size.has_stencils else "what they are"
     return (
         f"L = {depth}: images of {_size(size)} hold "
-        f"{100 * (1 - lost[depth]):.1f} % of the {what}' variance, {cost}"
+        f"{100 * (1 - lost[depth]):.1f} % of the {what}' variance, kernels act on them "
+        f"by {kernels}, {cost}"
     )

@@ -149,6 +149,7 @@ class _Stencilled:
             stencil = ops.take(self.stencils, block, axis=0)
         stencil = ops.cast(stencil, self.compute_dtype)
         options = {"strides": self.strides, "padding": "same"}
+        options["data_format"] = self.data_format
         if isinstance(self, SEPARABLE):
             depthwise = self._stencil_of(self.depthwise_kernel, stencil)
             kernels = depthwise, self.pointwise_kernel

@@ -7,10 +7,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 import keras
+import numpy as np
 
 from msann_keras.averages import dtype_of_averages
 from msann_keras.images.channels import AUGMENTING, MAKING, POOLING
-from msann_keras.images.stencils import CONVOLUTIONS, has_stencil, on_blocks
+from msann_keras.images.stencils import (
+    CONVOLUTIONS,
+    DEPTHWISE,
+    has_stencil,
+    on_blocks,
+)
+from msann_keras.keras_private import layers_within
 from msann_keras.kinds import NORMALISING, POINTWISE, copied, kind_of
 
 #: Layers that slide over images of any size.
@@ -84,6 +91,7 @@ def view(
     """
     inputs = [_input(tensor, size) for tensor in graph.inputs]
     flat, flattened, shapes, many, alive, costs = {}, {}, {}, set(), [], []
+    reshaping: dict[str, keras.layers.Reshape] = {}
 
     def coarse(layer):
         return _coarse(layer, size, thin if size.is_thin else (), fine)
@@ -92,8 +100,10 @@ def view(
         tensors = keras.tree.flatten((args, kwargs))
         source = next(x for x in tensors if isinstance(x, keras.KerasTensor))
         check(layer, source)
-        if isinstance(layer, keras.layers.Reshape) and fine is not None:
-            layer = _reshape(layer.name, source, fine)
+        is_reshape = isinstance(layer, keras.layers.Reshape) and fine is not None
+        if is_reshape and source.shape != fine.shapes[layer.name][0]:
+            made = _reshape(layer.name, source, fine)
+            layer = reshaping.setdefault(layer.name, made)
         outputs = layer(*args, **kwargs)
         first = keras.tree.flatten(outputs)[0]
         if shapes.get(layer.name, (source.shape,))[0] != source.shape:
@@ -104,7 +114,8 @@ def view(
             flat[id(outputs)] = source.shape[1:]
         elif id(source) in flat:
             flattened[layer.name] = flat[id(source)]
-            if not isinstance(layer, (keras.layers.Dense, keras.layers.Concatenate)):
+            keeps = kind_of(layer, len(source.shape)) in (POINTWISE, NORMALISING)
+            if keeps and first.shape == source.shape:
                 flat[id(outputs)] = flat[id(source)]
         kernels = sum(math.prod(w.shape) for w in weights_of(layer) if len(w.shape) > 1)
         costs.append(kernels * math.prod(side or 1 for side in first.shape[1:-1]))
@@ -116,7 +127,21 @@ def view(
         clone_function=coarse,
         call_function=call,
     )
+    _give_strangers_their_weights(graph, network)
     return View(network, flattened, shapes, many, float(sum(costs)))
+
+
+def _give_strangers_their_weights(graph, network) -> None:
+    """Layers of unknown kinds stay as they are: with the weights that they have."""
+    known = (*MAKING, *DEPTHWISE, *NORMALISING.layers, keras.layers.GroupNormalization)
+    for layer in graph.layers:
+        if not layer.weights or type(layer) in known:
+            continue
+        copy = network.get_layer(layer.name)
+        copy.set_weights(layer.get_weights())
+        for inner in layers_within(copy):
+            if isinstance(inner, keras.layers.Normalization):
+                inner.finalize_state()
 
 
 def weights_of(layer: Any) -> list:
@@ -141,10 +166,13 @@ def _reshape(name, source, fine) -> keras.layers.Reshape:
         ValueError: It reads something else than halved or whole channels.
     """
     before, (_, *axes, last) = fine.shapes[name]
-    factor = math.prod(before[1:]) / math.prod(source.shape[1:])
-    if factor not in (1, 2) or last % factor:
+    pairs = zip(before[1:], source.shape[1:], strict=True)
+    known = [pair for pair in pairs if None not in pair]
+    factor = math.prod(a for a, _ in known) / math.prod(b for _, b in known)
+    if factor != 2 or last is None or last % 2 or axes.count(None) > 1:
         raise ValueError(f"{source.shape} cannot become {(*axes, last)}")
-    return keras.layers.Reshape((*axes, last // int(factor)), name=name)
+    target = [-1 if side is None else side for side in axes]
+    return keras.layers.Reshape((*target, last // 2), name=name)
 
 
 def _coarse(layer, size, thin, fine) -> keras.layers.Layer:
@@ -170,6 +198,10 @@ def check_call(layer: keras.layers.Layer, source: Any) -> None:
         refuse(layer, "it is an operation, not a layer; use a Keras layer for it")
     if not isinstance(layer, known) and not normalises:
         refuse(layer, f"a {type(layer).__name__} layer has no coarse form")
+    constants = [getattr(layer, name, 0) for name in ("scale", "offset")]
+    is_scaling = isinstance(layer, keras.layers.Rescaling)
+    if is_scaling and any(np.prod(np.shape(x)[:-1]) > 1 for x in constants):
+        refuse(layer, "it scales each pixel, and not each channel")
     if isinstance(layer, keras.layers.Normalization):
         last = len(source.shape) - 1
         if any(axis % len(source.shape) != last for axis in layer.axis):

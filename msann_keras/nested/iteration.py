@@ -79,6 +79,7 @@ class NestedIteration:
         """
         # Callbacks are shown other states.
         before = [ops.copy(x) for x in weights_of(self.coarsening.layers)]
+        optimizer, known = self.model.optimizer, []
         try:
             with ThreadPoolExecutor(1) as pool:
                 went_well = self._from_coarsest(pool)
@@ -87,7 +88,8 @@ class NestedIteration:
             # What callbacks do to the weights at the end is undone by what follows.
             self.audience.end()
             if went_well:
-                begin_anew(self.model.optimizer, self.model.trainable_variables)
+                known = [ops.copy(x) for x in optimizer.variables]
+                begin_anew(optimizer, self.model.trainable_variables)
                 hand_over(self.level, 0, self.coarsening.layers, self.model)
                 settle(self.model, self._some_inputs)
             else:
@@ -98,6 +100,8 @@ class NestedIteration:
             raise
         except Exception:
             self._assign(before)
+            for variable, value in zip(optimizer.variables, known, strict=False):
+                variable.assign(value)
             raise
         return went_well
 

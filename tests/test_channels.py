@@ -65,6 +65,28 @@ def a_map_for_all():
     return keras.Model(inputs, layers.Conv2D(3, 1)(layers.Multiply()([weight, x])))
 
 
+def multiplied_and_joined():
+    inputs = keras.Input((12, 12, 2))
+    x = layers.Conv2D(8, 3, padding="same", name="one")(inputs)
+    x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
+    y = layers.Conv2D(16, 3, padding="same", name="other")(inputs)
+    x = layers.Conv2D(8, 1, name="after")(layers.Concatenate()([x, y]))
+    return keras.Model(inputs, layers.Conv2D(3, 1)(x))
+
+
+def siamese():
+    """Two images whose rows one `Reshape` lays out."""
+    shared = [layers.Dense(16, "relu", name="one"), layers.Reshape((3, 32))]
+    shared += [layers.Dense(8, "relu", name="other"), layers.Flatten()]
+    inputs = [keras.Input((6, 5)), keras.Input((6, 5))]
+    each = []
+    for x in inputs:
+        for layer in shared:
+            x = layer(x)
+        each.append(x)
+    return keras.Model(inputs, layers.Dense(2)(layers.Subtract()(each)))
+
+
 #: Networks, and their layers whose channels are halved.
 NETWORKS = {
     "convolutions": (
@@ -187,6 +209,44 @@ NETWORKS = {
     "joined with the image": (with_the_image, {"after"}),
     "twice": (twice, {"shared"}),
     "a map for all": (a_map_for_all, {"first"}),
+    "multiplied and joined": (multiplied_and_joined, {"after"}),
+    "siamese": (siamese, {"one", "other"}),
+    "laid out anew": (
+        lambda: of(
+            (12, 12, 1),
+            layers.Conv2D(8, 3, strides=2, padding="same", name="a"),
+            layers.Flatten(),
+            layers.ReLU(),
+            layers.Reshape((12, 3, 8)),
+            layers.Conv2D(8, 3, name="b"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(2),
+        ),
+        {"a", "b"},
+    ),
+    "across": (
+        lambda: of(
+            (12,),
+            layers.Embedding(5, 8, name="a"),
+            layers.Dense(8, lambda x: x / (1 + ops.sum(ops.abs(x), -1, True))),
+            layers.Dense(8, lambda x: ops.maximum(x, 0.1 * x), name="b"),
+            layers.Dense(8, "sparsemax"),
+            layers.Dense(2),
+        ),
+        {"a", "b"},
+    ),
+    "scaled": (
+        lambda: of(
+            (12, 12, 1),
+            layers.Conv2D(8, 3, name="a"),
+            layers.Rescaling(2.0),
+            layers.Conv2D(8, 3),
+            layers.Rescaling(np.arange(8.0)),
+            layers.Conv2D(2, 3),
+        ),
+        {"a"},
+    ),
     "strangers": (
         lambda: of(
             (9,),

@@ -122,6 +122,10 @@ def test_sides_halve_while_all_that_follows_fits():
     assert levels(unet(48, channels=2)) == [(48, 48), (24, 24), (12, 12)]
     assert levels(unet(44, channels=2)) == [(44, 44), (22, 22)]  # no half of 11 fits
     assert levels(unet(20, channels=2)) == [(20, 20)]  # too small
+    strides = [layers.Conv2D(2, 3, strides=2, padding="same") for _ in range(2)]
+    last = [layers.Conv2D(2, 3, padding="same"), layers.GlobalMaxPooling2D()]
+    odd = keras.Sequential([keras.Input((28, 28, 1)), *strides, *last])
+    assert levels(odd) == [(28, 28)]  # the last one reads 7 pixels, and 4 of 14
     # Without padding features are no halves, and the head is fitted to them.
     assert levels(classifier(28, "valid")) == [(28, 28), (28, 28), (14, 14)]
     rows = keras.Sequential([keras.Input((64, 2)), layers.Conv1D(3, 3, strides=2)])

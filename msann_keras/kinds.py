@@ -51,10 +51,15 @@ def copied(
     is_keras = type(layer).__module__.startswith("keras.")
     takes = "activation" in config and is_keras and not is_derived
     known = {"activation": None} if takes else {}
-    # A function that is here already is as safe as the model itself.
-    options = {"safe_mode": False} if isinstance(layer, keras.layers.Lambda) else {}
     try:
-        copy = type(layer).from_config(config | known | (changes or {}), **options)
+        if isinstance(
+            layer, keras.layers.Lambda
+        ):  # a config has lost what it refers to
+            shape, names = config.get("output_shape"), ("name", "dtype", "trainable")
+            given = {name: getattr(layer, name) for name in names}
+            given["arguments"] = layer.arguments
+            return keras.layers.Lambda(layer.function, output_shape=shape, **given)
+        copy = type(layer).from_config(config | known | (changes or {}))
     except Exception as error:
         raise ValueError(
             f"The layer {layer.name!r} cannot be copied: {error}"
@@ -94,6 +99,16 @@ def adds_up(layer: keras.layers.Layer) -> bool:
     is_softmax = isinstance(layer, keras.layers.Softmax)
     activation = getattr(layer, "activation", None)
     return is_softmax or (activation is not None and activation in across)
+
+
+def undrawn(layer: keras.layers.Layer) -> dict[str, str]:
+    """What to change of a layer's config so that no random weights are drawn.
+
+    >>> undrawn(keras.layers.Dense(2))["kernel_initializer"]
+    'zeros'
+    """
+    names = layer.get_config() if isinstance(layer, keras.layers.Layer) else ()
+    return {name: "zeros" for name in names if name.endswith("_initializer")}
 
 
 class Kind(NamedTuple):

@@ -42,7 +42,9 @@ class Pace(NamedTuple):
 #: Of networks whose units coarsen: a level holds all but what its data lack.
 UNITS = Pace(stride=2, factors=(1.0, 2.0, 4.0), first=64, fall=0.2)
 #: Of thinner convolutions, which do on whole images what the network then does.
-IMAGES = Pace(stride=1, factors=(1.0,), first=16, fall=0.2)
+IMAGES = Pace(stride=1, factors=(1.0,), first=64, fall=0.2)
+#: The same where they begin with what smaller images have taught, and not on a plateau.
+AFTER_SMALLER = IMAGES._replace(first=16)
 #: Of levels whose network does something else on the finer data: what it still learns
 #: of its own data has to be learned anew there.
 SMALLER_IMAGES = Pace(stride=1, factors=(1.0,), first=16, fall=0.5, cools=False)

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from msann_keras.images.stencils import CONVOLUTIONS, DEPTHWISE
-from msann_keras.kinds import NORMALISING, POINTWISE, adds_up, copied, kind_of
+from msann_keras.kinds import NORMALISING, POINTWISE, adds_up, copied, kind_of, undrawn
 
 #: Layers that make new channels, and what their config calls the number of these.
 MAKING = {
@@ -75,7 +75,9 @@ def halved(graph: keras.Model) -> frozenset[str]:
     """
     spaces = _Spaces()
     clone = keras.models.clone_model(
-        graph, clone_function=copied, call_function=spaces.call
+        graph,
+        clone_function=lambda layer: copied(layer, undrawn(layer)),
+        call_function=spaces.call,
     )
     for tensor in (*clone.inputs, *clone.outputs):
         spaces.keep(spaces.of(tensor))
@@ -219,6 +221,8 @@ def _keeps_pairs(layer) -> bool:
     activation = getattr(layer, "activation", None)
     if activation is None or not callable(activation):
         return True
+    if getattr(activation, "__module__", "").startswith("keras."):
+        return activation is not getattr(keras.activations, "glu", None)
     few = np.array([[-1.5, 0.5, 2.0]], "float32")
     try:
         one, both = (

@@ -128,7 +128,7 @@ class Images:
         if level and self.is_shared:
             blocks = tuple(sorted({one.blocks[0] for one in self.sizes}))
             size = size._replace(sides=(None,) * len(size.sides), blocks=blocks)
-        return view(self.graph, size, self.thin, self._views[0]).network
+        return view(self.graph, size, self.thin, self._views[0], draws=True).network
 
     def structured(self, inputs: Sequence) -> Any:
         """Inputs, one after another, in the structure that the model takes them in."""

@@ -18,7 +18,7 @@ from msann_keras.images.stencils import (
     on_blocks,
 )
 from msann_keras.keras_private import layers_within
-from msann_keras.kinds import NORMALISING, POINTWISE, copied, kind_of
+from msann_keras.kinds import NORMALISING, POINTWISE, copied, kind_of, undrawn
 
 #: Layers that slide over images of any size.
 SLIDING = (*CONVOLUTIONS, *POOLING)
@@ -75,15 +75,18 @@ def view(
     size: Size,
     thin: frozenset[str] = frozenset(),
     fine: View | None = None,
+    draws: bool = False,
     check: Callable[[keras.layers.Layer, Any], None] = lambda layer, source: None,
 ) -> View:
-    """The network on images of some size, with weights of its own, newly drawn.
+    """The network on images of some size, with weights of its own.
 
     Args:
         graph: A functional model.
         size: Of the level.
         thin: The layers whose channels are halved where the level is thin.
         fine: The view of the finest images, for all others.
+        draws: Whether weights are drawn by the initializers of their layers; else they
+            are zero, which is enough for a look at the network.
         check: Is called for each layer with what it reads, before it is called.
 
     Raises:
@@ -94,7 +97,8 @@ def view(
     reshaping: dict[str, keras.layers.Reshape] = {}
 
     def coarse(layer):
-        return _coarse(layer, size, thin if size.is_thin else (), fine)
+        changes = {} if draws else undrawn(layer)
+        return _coarse(layer, size, thin if size.is_thin else (), fine, changes)
 
     def call(layer, *args, **kwargs):
         tensors = keras.tree.flatten((args, kwargs))
@@ -175,11 +179,10 @@ def _reshape(name, source, fine) -> keras.layers.Reshape:
     return keras.layers.Reshape((*target, last // 2), name=name)
 
 
-def _coarse(layer, size, thin, fine) -> keras.layers.Layer:
+def _coarse(layer, size, thin, fine, changes) -> keras.layers.Layer:
     """A layer's form on a level."""
     if not isinstance(layer, keras.layers.Layer):
         return layer
-    changes = {}
     if layer.name in thin:
         name = MAKING[type(layer)]
         changes[name] = getattr(layer, name) // 2

@@ -63,7 +63,9 @@ class Level:
         coarser: Level | None = None,
     ):
         self.coarsening, self.level = coarsening, level
-        self.shares = coarser is not None and coarsening.is_shared
+        # A jitted program is of one size, and is compiled beside the coarser level.
+        shares = coarsening.is_shared and not self.JIT
+        self.shares = coarser is not None and shares
         if self.shares:
             self.network = coarser.network
         else:

@@ -35,8 +35,8 @@ class Leaving(keras.callbacks.Callback):
         floor: Below this error more training of the level is worth nothing.
         seconds: The level has this time.
         ready: Whether the next level is; before it is, this one goes on.
-        tell: Is told the steps so far and the error, each time it is judged; what it
-            does takes no time of the level's, and `True` from it ends the training.
+        tell: Is told the steps so far and the last error, after each call; what it does
+            takes no time of the level's, and `True` from it ends the training.
         clock: Seconds, for tests.
 
     Attributes:
@@ -71,6 +71,7 @@ class Leaving(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """After a call of one or more steps: go on, cool down, or stop."""
         self.steps = self._count() - self.first
+        self._tell()
         spent = self.clock() - self.began
         if self.cooling is None:
             due = spent >= STEADY * self.seconds
@@ -102,11 +103,15 @@ class Leaving(keras.callbacks.Callback):
         self.errors.append((self.steps, error))
         if not math.isfinite(error):
             self.model.stop_training = True
+        self._tell()
+        return error
+
+    def _tell(self) -> None:
+        """Tell of the steps so far, and of the error when the level was judged last."""
         told = self.clock()
-        if self.tell(self.steps, error):
+        if self.tell(self.steps, self.errors[-1][1]):
             self.model.stop_training = True
         self.began += self.clock() - told
-        return error
 
     def _is_enough(self) -> bool:
         error = self._judge()

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.keras_examples.__main__ import EXAMPLES, outcome
 
 #: Those that take no more than a few seconds.
-QUICK = ("super_resolution", "recommender", "digits_convnet")
+QUICK = ("super_resolution", "recommender")
 #: What trains on smaller images, too; the others are made thinner, but for `siamese`,
 #: whose spaces coarsen.
 SMALLER = {"super_resolution": 2, "convolutional_autoencoder": 1, "segmentation": 1}

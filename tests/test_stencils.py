@@ -86,6 +86,8 @@ def test_it_gives_the_averages_of_what_the_kernel_gives(name, block):
         np.testing.assert_allclose(actual, averages, atol=EXACT)
         # And on images of the finest size it is the layer.
         np.testing.assert_allclose(outputs(form, fine), expected, atol=EXACT)
+        if block > 2:
+            return
         # Of any size, for a program that is not told.
         inputs = keras.Input((*[None] * axes, 4))
         anything = keras.Model(inputs, form(inputs))

@@ -67,6 +67,16 @@ def test_a_level_of_smaller_images_must_learn_faster():
     assert trained(error, most=2_000)[0].cooling is None
 
 
+def test_one_look_may_be_taken_in_by_noise():
+    def error(step):
+        return 5.0 if 30 < step < 40 else 1 / (1 + step)
+
+    hasty = UNITS._replace(first=16)
+    assert trained(error, pace=hasty, most=500)[0].cooling[0] == 37
+    patient = hasty._replace(looks=2)
+    assert trained(error, pace=patient, most=500)[0].cooling is None
+
+
 def test_the_rate_falls_linearly_to_its_last():
     leaving, rates = trained(lambda step: 0.1)
     begin, end = leaving.cooling

@@ -59,7 +59,7 @@ class Leaving(keras.callbacks.Callback):
         self.error, self.pace = error, pace
         self.floor, self.seconds = floor, seconds
         self.ready, self.tell, self.clock = ready, tell, clock
-        self.steps, self.errors = 0, []
+        self.steps, self.errors, self.slow = 0, [], 0
         self.cooling: tuple[int, int] | None = None  # its first and last step
 
     def on_train_begin(self, logs=None):
@@ -122,7 +122,9 @@ class Leaving(keras.callbacks.Callback):
         if not half:
             return False
         steps, before = half[-1]
-        return error > before * (self.steps / steps) ** -self.pace.fall
+        slow = error > before * (self.steps / steps) ** -self.pace.fall
+        self.slow = self.slow + 1 if slow else 0
+        return self.slow >= self.pace.looks
 
     def _cool(self) -> None:
         self.cooling = (self.steps, self.steps + max(1, self.steps // COOLING))

@@ -1,5 +1,7 @@
 """What a plan says: of smooth data, of shuffled ones, of labels, of small networks."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -186,7 +188,7 @@ def test_too_deep_a_depth_is_refused():
         ms.plan(network(1024, 512, 512, 1024), X[:, ORDER], Y[:, ORDER], depth=1)
 
 
-def test_a_layer_without_a_coarse_form_is_named():
+def test_a_layer_without_a_coarse_form_stays_as_it_is_and_is_named():
     model = keras.Sequential(
         [
             keras.Input((64,)),
@@ -196,5 +198,7 @@ def test_a_layer_without_a_coarse_form_is_named():
         ]
     )
     x, y = waves(50, 64)
-    with pytest.raises(ValueError, match="'normal'.*UnitNormalization.*no coarse"):
-        ms.plan(model, x, y)
+    named = "'normal'.*UnitNormalization.*no coarse"
+    assert re.search(named, ms.plan(model, x, y).reason)
+    with pytest.raises(ValueError, match=named):
+        ms.plan(model, x, y, topology="path")

@@ -168,5 +168,5 @@ class _Stencilled:
 
     def _stencil_of(self, kernel, stencil):
         flat = ops.reshape(kernel, (math.prod(kernel.shape[:-2]), -1))
-        made = ops.matmul(stencil, ops.cast(flat, self.compute_dtype))
+        made = stencil @ ops.cast(flat, self.compute_dtype)
         return ops.reshape(made, (*self.sizes, *kernel.shape[-2:]))

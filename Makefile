@@ -15,7 +15,7 @@ EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
 	tests/test_handover.py tests/test_leaving.py tests/test_warm_start.py \
 	tests/test_warm_start_kept.py tests/test_nested_level.py \
 	tests/test_nested_iteration.py tests/test_images.py tests/test_images_refused.py \
-	tests/test_strangers.py \
+	tests/test_strangers.py tests/test_stencils.py \
 	tests/test_normalised.py tests/test_compile_cache.py
 # CI names a release whose wheel is small.
 TORCH ?= torch

@@ -139,6 +139,15 @@ DENSE = Kind(
         layer, units=units, kernel_initializer="zeros", bias_initializer="zeros"
     ),
 )
+#: Layers of several tensors that live on the same space.
+MERGING = (
+    keras.layers.Add,
+    keras.layers.Subtract,
+    keras.layers.Multiply,
+    keras.layers.Average,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
+)
 #: Layers without weights whose output lives on the space of their input.
 POINTWISE = Kind(
     (
@@ -151,12 +160,7 @@ POINTWISE = Kind(
         keras.layers.ActivityRegularization,
         keras.layers.Identity,
         keras.layers.Rescaling,
-        keras.layers.Add,
-        keras.layers.Subtract,
-        keras.layers.Multiply,
-        keras.layers.Average,
-        keras.layers.Maximum,
-        keras.layers.Minimum,
+        *MERGING,
     ),
     lambda layer, units: copied(layer),
 )

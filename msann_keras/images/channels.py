@@ -15,7 +15,15 @@ import numpy as np
 from keras import ops
 
 from msann_keras.images.stencils import CONVOLUTIONS, DEPTHWISE
-from msann_keras.kinds import NORMALISING, POINTWISE, adds_up, copied, kind_of, undrawn
+from msann_keras.kinds import (
+    MERGING,
+    NORMALISING,
+    POINTWISE,
+    adds_up,
+    copied,
+    kind_of,
+    undrawn,
+)
 
 #: Layers that make new channels, and what their config calls the number of these.
 MAKING = {
@@ -40,15 +48,6 @@ AUGMENTING = (
     keras.layers.RandomZoom,
     keras.layers.RandomContrast,
     keras.layers.RandomBrightness,
-)
-#: Layers of several tensors that live on the same channels.
-MERGING = (
-    keras.layers.Add,
-    keras.layers.Subtract,
-    keras.layers.Multiply,
-    keras.layers.Average,
-    keras.layers.Maximum,
-    keras.layers.Minimum,
 )
 #: Layers that lay numbers out anew, the last axis running fastest.
 RESHAPING = (keras.layers.Flatten, keras.layers.Reshape)

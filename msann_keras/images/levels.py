@@ -21,7 +21,7 @@ import numpy as np
 from msann.topology import Chain, chain, identity
 from msann.topology.pixels import Pixels
 from msann_keras.coarsening import Hidden
-from msann_keras.images.channels import halved
+from msann_keras.images.channels import RESHAPING, halved
 from msann_keras.images.stencils import (
     DEPTHWISE,
     SEPARABLE,
@@ -102,7 +102,7 @@ class Images:
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """Learning rates by level: kernels of one size have one rate."""
+        """Learning rates by level: the same at all, since channels halve only once."""
         return (1.0,) * len(self.sizes)
 
     def keeps_outputs(self, level: int) -> bool:
@@ -116,10 +116,9 @@ class Images:
         Its weights have one shape then, and what they do suits the size of the images;
         so one program trains all levels.
         """
-        reshaping = (keras.layers.Flatten, keras.layers.Reshape)
         has_sizes = self.sizes[-1].blocks > (1,)
         return has_sizes and not any(
-            isinstance(x, reshaping) for x in self.graph.layers
+            isinstance(x, RESHAPING) for x in self.graph.layers
         )
 
     def network(self, level: int) -> keras.Model:

@@ -56,8 +56,8 @@ def planned_images(
         reason: Why the network can only be made thinner, if that is known.
 
     Raises:
-        ValueError: A topology, a layer that is not known to work on images of another
-            size, or a depth that the sides do not allow.
+        ValueError: A topology of another kind, a frozen layer, targets of another shape
+            than outputs that are averaged, or a depth that the network does not allow.
     """
     if topology is not None and topology not in KERNELS:
         wanted = f"None or one of {KERNELS} for a network of convolutions"

@@ -52,7 +52,7 @@ def warm_start(
     as it is.
 
     The model is an ordinary Keras model before and after. What it has learned before is
-    not used.
+    not used, but for layers that stay as they are.
 
     Which coarse networks there are depends on the layers:
 
@@ -63,7 +63,7 @@ def warm_start(
     - Convolutions, pooling, up-sampling, with channels last, and what stands among and
       behind them: at level 1 half the channels, so that prolonging changes no output;
       from level 2 on also images of half the sides, where targets are images. Kernels
-      act on these by their Galerkin stencils.
+      act on these by their Galerkin stencils, or as they are where inputs are rough.
     - Any other graph of layers (attention, recurrent layers, embeddings, models within
       the model, `Concatenate` and `Permute` of hidden units): at level 1 half the units
       or channels of layers whose neighbours are known; the others stay as they are.

@@ -90,8 +90,12 @@ def wen_yin(objective: Objective, P, tolerance, iterations, seconds) -> Minimum:
             return _minimum(objective, polar(P), iteration, reason)
         fall = np.vdot(slope, slope)
         for _ in range(40):
-            trial = _cayley(P, G, step)
-            value = objective(trial)
+            try:
+                trial = _cayley(P, G, step)
+            except np.linalg.LinAlgError:  # at a minimum steps become very long
+                value = np.inf
+            else:
+                value = objective(trial)
             if value <= average - 1e-4 * step * fall / 2:
                 break
             step /= 5

@@ -43,11 +43,9 @@ class Pace(NamedTuple):
 
 #: Of networks whose units coarsen: a level holds all but what its data lack.
 UNITS = Pace(stride=2, factors=(1.0, 2.0, 4.0), first=64, fall=0.2)
-#: Of thinner convolutions, which do on whole images what the network then does.
-IMAGES = Pace(stride=1, factors=(1.0,), first=64, fall=0.2)
-#: The same where they begin with what smaller images have taught, and not on a plateau;
-#: the first steps on whole images throw the error up and down.
-AFTER_SMALLER = IMAGES._replace(first=16, looks=2)
+#: Of thinner convolutions, which do on whole images what the network then does. Their
+#: errors go up and down; so two looks must say that it is enough.
+IMAGES = Pace(stride=1, factors=(1.0,), first=64, fall=0.2, looks=2)
 #: Of levels whose network does something else on the finer data: what it still learns
 #: of its own data has to be learned anew there.
 SMALLER_IMAGES = Pace(stride=1, factors=(1.0,), first=16, fall=0.5, cools=False)

@@ -20,6 +20,7 @@ from precision import EXACT, EXACT_NORMALISED, floatx
 import msann_keras as ms
 from msann.topology import chain
 from msann.topology.pixels import Pixels
+from msann_keras import level_plans
 from msann_keras.images import plan as images_plan
 from msann_keras.images.levels import images_of, of_images
 from msann_keras.nested.handover import finer_weights
@@ -113,6 +114,11 @@ def test_pixels_reproduce_constants_whatever_their_sides(sides):
 # ---------------------------------------------------------------------------- how deep
 
 
+def test_half_the_channels_learn_at_the_rate_of_larger_weights():
+    """Glorot's standard deviation is the root of 2 times as large."""
+    assert images_of(unet(), 2).rates == pytest.approx((1, 2**0.5, 2**0.5))
+
+
 def test_sides_halve_while_all_that_follows_fits():
     def levels(model):
         return [size.sides for size in images_of(functional(model), 9).sizes]
@@ -170,6 +176,7 @@ def test_the_depth_is_read_off_the_data(monkeypatch):
     def depth(model, y):
         return ms.plan(model, IMAGES, y).depth
 
+    monkeypatch.setattr(level_plans, "speed", lambda: 5e9)  # whatever machine this is
     noise = RNG.normal(size=IMAGES.shape)
     labels = RNG.integers(3, size=300)
     assert depth(unet(), IMAGES) == 0  # that little takes no time as it is

@@ -107,6 +107,22 @@ def test_cayley_curves_stay_on_the_manifold_and_leave_along_the_gradient():
     )
 
 
+def test_a_curve_that_cannot_be_solved_for_is_shortened(monkeypatch):
+    """At a minimum steps are so long that rounding makes the small system singular."""
+    cayley, refused = solvers._cayley, []
+
+    def singular(P, G, step):
+        if step > 0.1:
+            refused.append(step)
+            raise np.linalg.LinAlgError("Singular matrix")
+        return cayley(P, G, step)
+
+    monkeypatch.setattr(solvers, "_cayley", singular)
+    found = compared(*PATHS, s=0.5, method="wen-yin", start="random", seconds=5.0)
+    assert refused
+    assert found.value == pytest.approx(BEST, rel=1e-9)
+
+
 def test_pymanopt_is_refused_by_name_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymanopt", None)
     with pytest.raises(ImportError, match=r"TrustRegions is pymanopt's.*\[benchmarks"):

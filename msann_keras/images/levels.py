@@ -102,8 +102,8 @@ class Images:
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """Learning rates by level: the same at all, since channels halve only once."""
-        return (1.0,) * len(self.sizes)
+        """Learning rates by level: kernels that read half the channels are larger."""
+        return tuple(math.sqrt(2) if size.is_thin else 1.0 for size in self.sizes)
 
     def keeps_outputs(self, level: int) -> bool:
         """Whether weights of a level do on finer data what they do on its own."""

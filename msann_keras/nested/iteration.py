@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from msann_keras.coarsening import Coarsening
-from msann_keras.level_plans import AFTER_SMALLER, SMALLER_IMAGES, Plan
+from msann_keras.level_plans import SMALLER_IMAGES, Plan
 from msann_keras.nested.ahead import Ahead
 from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import Samples
@@ -132,8 +132,6 @@ class NestedIteration:
     def _enter(self, level: Level) -> None:
         """Go on with a level, and by what it is judged."""
         self.level, self.error, self.pace = level, level.error, self.plan.pace
-        if self.records and not self.coarsening.keeps_outputs(level.level + 1):
-            self.pace = AFTER_SMALLER
         if not self.coarsening.keeps_outputs(level.level):
             self.error = Ahead(self.model, level, self.samples).error
             self.pace = SMALLER_IMAGES

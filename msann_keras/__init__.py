@@ -4,8 +4,8 @@ After Scott and Mjolsness, "Multilevel Artificial Neural Network Training for
 Spatially Correlated Learning", SIAM Multiscale Modeling & Simulation, 2019.
 
 `warm_start` starts a plain Keras model from its coarsest network, on every backend of
-Keras. `multilevel` and `CycleSchedule` train by the paper's cycles; `fit` with them
-needs TensorFlow.
+Keras. `multilevel` and `CycleSchedule` train by the paper's cycles, on TensorFlow and
+JAX.
 """
 
 import keras
@@ -30,9 +30,12 @@ from msann.topology import (
 )
 from msann_keras import initializers
 from msann_keras.averages import coarse_data
+from msann_keras.callbacks import CycleSchedule, Evaluate
 from msann_keras.compile_cache import enable_compile_cache
+from msann_keras.convert import multilevel
 from msann_keras.layers import MultilevelDense
 from msann_keras.level_plans import Plan
+from msann_keras.model import MultilevelModel
 from msann_keras.nested import Record, warm_start
 from msann_keras.optimizers import MultilevelOptimizer, TF1RMSprop
 from msann_keras.plan import plan
@@ -41,8 +44,11 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "EVERY_LEVEL",
+    "CycleSchedule",
+    "Evaluate",
     "Hierarchy",
     "MultilevelDense",
+    "MultilevelModel",
     "MultilevelOptimizer",
     "Plan",
     "Record",
@@ -60,6 +66,7 @@ __all__ = [
     "grid",
     "identity",
     "initializers",
+    "multilevel",
     "optimal_prolongation",
     "path",
     "plan",
@@ -73,24 +80,15 @@ __all__ = [
 ]
 
 if keras.backend.backend() == "tensorflow":
-    from msann_keras.callbacks import CycleSchedule, Evaluate
-    from msann_keras.convert import multilevel
     from msann_keras.engines.coarsened.network import coarse_network
-    from msann_keras.model import MultilevelModel
 
-    __all__ += [
-        "CycleSchedule",
-        "Evaluate",
-        "MultilevelModel",
-        "coarse_network",
-        "multilevel",
-    ]
+    __all__ += ["coarse_network"]
 else:
 
     def __getattr__(name):
         """Say what needs TensorFlow, since that may be why a name is missing."""
         raise AttributeError(
             f"`msann_keras.{name}` is not there while Keras runs on "
-            f"{keras.backend.backend()}. `multilevel`, `CycleSchedule` and what "
-            "belongs to them need TensorFlow; `warm_start` runs on every backend."
+            f"{keras.backend.backend()}. `coarse_network` and cycles on coarsened data "
+            "need TensorFlow."
         )

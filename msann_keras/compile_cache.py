@@ -9,6 +9,7 @@ import keras
 
 from msann.checks import refuse
 from msann.optimal.cache import cache_folder
+from msann_keras.backends import here
 
 
 def enable_compile_cache(folder: str | os.PathLike | None = None) -> Path | None:
@@ -35,19 +36,10 @@ def enable_compile_cache(folder: str | os.PathLike | None = None) -> Path | None
     is_path = isinstance(folder, str | os.PathLike) and "\0" not in str(folder)
     if folder is not None and not is_path:
         refuse("folder", folder, "a path of a folder")
-    backend = keras.backend.backend()
-    if backend == "torch":
+    if not here.KEEPS_PROGRAMS:
         return None
-    path = (cache_folder(None) if folder is None else Path(folder)) / backend
+    path = cache_folder(None) if folder is None else Path(folder)
+    path = path / keras.backend.backend()
     path.mkdir(parents=True, exist_ok=True)
-    if backend == "jax":
-        import jax
-
-        jax.config.update("jax_compilation_cache_dir", str(path))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    else:
-        flag = f"--tf_xla_persistent_cache_directory={path.resolve()}"
-        flags = os.environ.get("TF_XLA_FLAGS", "").split()
-        kept = [x for x in flags if not x.startswith(flag.partition("=")[0])]
-        os.environ["TF_XLA_FLAGS"] = " ".join([*kept, flag])
+    here.keep_programs(path)
     return path

@@ -6,6 +6,8 @@ upper bound reads this file again.
 
 from __future__ import annotations
 
+from functools import cache
+
 import keras
 
 
@@ -42,3 +44,39 @@ def is_sparse(tensor) -> bool:
     TensorFlow's are known by their class, which is not imported for that.
     """
     return type(tensor).__name__ == "SparseTensor" or getattr(tensor, "sparse", False)
+
+
+def build_from_a_batch(model: keras.Model, iterator=None, data_batch=None) -> None:
+    """Stands for `_maybe_symbolic_build` of a model that trains under a strategy.
+
+    Tried: Keras's own takes the mean of a first batch over replicas, which several
+    workers refuse for a tuple of tensors, so that `fit` never begins
+    (keras-team/keras#20585). The part of one replica tells as much.
+    """
+    strategy = model.distribute_strategy
+    if iterator is not None and strategy.num_replicas_in_sync > 1:
+        _, _, batches = next(iter(iterator))
+        data_batch = keras.tree.map_structure(
+            lambda part: strategy.experimental_local_results(part)[0], next(batches)
+        )
+        with strategy.scope():
+            model._symbolic_build(data_batch=data_batch)
+
+
+@cache
+def functional_class(cls: type) -> type:
+    """A subclass of `keras.Model`, for functional models.
+
+    Tried: nothing. Left alone, Keras changes the bases of `cls` itself, and from the
+    first functional model on nobody can subclass it any more.
+    """
+    nothing = keras.Input((), name="nothing")
+    functional = type(keras.Model(nothing, nothing))
+    if issubclass(cls, functional):
+        return cls
+    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    result = type(cls.__name__, (cls, functional), names | {"__doc__": cls.__doc__})
+    package, separator, name = keras.saving.get_registered_name(cls).rpartition(">")
+    if separator:  # a saved model is revived as what it was
+        keras.saving.register_keras_serializable(package, name)(result)
+    return result

@@ -61,6 +61,8 @@ class LevelPlan(NamedTuple):
         inputs_lost: Share of the inputs' variance that the level cannot hold.
         targets_lost: The same of the targets; 0 if they are not coarsened.
         step_seconds: What a training step takes, estimated.
+        seen: Share of an image's side that one pixel of an output depends on (its
+            receptive field); `None` where samples are no images.
     """
 
     level: int
@@ -69,6 +71,7 @@ class LevelPlan(NamedTuple):
     inputs_lost: float
     targets_lost: float
     step_seconds: float
+    seen: float | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -110,18 +113,22 @@ class Plan(NamedTuple):
         return levels[: len(lacking) + 1]
 
     def __str__(self):
-        rows = [("level", "sizes", "parameters", "lost of x", "of y", "ms a step")]
+        rows = [["level", "sizes", "parameters", "lost of x", "of y", "ms a step"]]
         for one in self.levels:
             rows.append(
-                (
+                [
                     f"{one.level}{'*' if one.level in self.visited else ''}",
                     one.sizes,
                     f"{one.parameters:,}",
                     f"{one.inputs_lost:.4f}",
                     f"{one.targets_lost:.4f}",
                     f"{1e3 * one.step_seconds:.1f}",
-                )
+                ]
             )
+        if self.levels[0].seen is not None:
+            rows[0].append("an output sees")
+            for row, one in zip(rows[1:], self.levels, strict=True):
+                row.append(f"{100 * one.seen:.0f} %")
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from functools import cache
 from inspect import signature
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from msann import checks
 from msann.hierarchy import Hierarchy, Weight
 from msann.schedules import EVERY_LEVEL, MAX_STEPS, Visit
 from msann_keras import focus
+from msann_keras.backends import here
 from msann_keras.callbacks import CycleSchedule
-from msann_keras.engines.coarsened.program import Program
 from msann_keras.engines.fine_gradient import FineGradient
 from msann_keras.inputs import refuse_nan, symbolic
-from msann_keras.keras_private import unpickle_model
+from msann_keras.keras_private import (
+    build_from_a_batch,
+    functional_class,
+    unpickle_model,
+)
 from msann_keras.layers import MultilevelDense, at_level
 from msann_keras.merge import merge
-from msann_keras.optimizers.multilevel import MultilevelOptimizer, Progress, unwrapped
+from msann_keras.optimizers.multilevel import MultilevelOptimizer, unwrapped
+from msann_keras.optimizers.progress import Progress
 from msann_keras.session import Session
 from msann_keras.spaces import multilevel_within
 
@@ -57,23 +61,26 @@ class MultilevelModel(keras.Model):
 
     def __init__(self, *args, **kwargs):
         if len(args) == 2 or "outputs" in kwargs:  # as Keras tells them apart
-            self.__class__ = _functional(type(self))
+            self.__class__ = functional_class(type(self))
         super().__init__(*args, **kwargs)
         self._level = EVERY_LEVEL
+        self._is_distributed = here.in_scope()
         #: The present `fit` with a `CycleSchedule`; `None` outside of one.
         self.session: Session | None = None
         # What is compiled until `compile` is called again.
         self._fine_gradient: FineGradient | None = None
-        self._programs: dict[int, Program] = {}
+        self._programs: dict[int, Any] = {}
 
     def __reduce__(self):
-        # Pickle finds classes by name, and would not find what `_functional` makes.
+        # Pickle finds classes by name, and not what `functional_class` makes.
         _, *rest = super().__reduce__()
         return (unpickle_model, *rest)
 
     def __dir__(self):
         # Keras loads weights by every name here, and would come to a layer again.
         return [name for name in super().__dir__() if name != "multilevel_layers"]
+
+    _maybe_symbolic_build = build_from_a_batch  # what `fit` begins with
 
     @property
     def multilevel_layers(self) -> list[MultilevelDense]:
@@ -137,9 +144,12 @@ class MultilevelModel(keras.Model):
 
     @property
     def _training_level(self) -> int:
-        """The level that the present training step trains in this model."""
+        """The level that the present training step trains in this model.
+
+        A stateless step is given all variables, and gives all back.
+        """
         step = focus.present()
-        if step.level == EVERY_LEVEL:
+        if step.level == EVERY_LEVEL or here.IS_STATELESS:
             return EVERY_LEVEL
         return step.of(self.multilevel_layers[0])
 
@@ -160,12 +170,11 @@ class MultilevelModel(keras.Model):
         given = _COMPILE.bind(self, optimizer, loss, loss_weights, *args, **kwargs)
         steps = given.arguments.get("steps_per_execution", 1)
         checks.integer("steps_per_execution", steps, least=1, most=MAX_STEPS)
-        with self.distribute_strategy.scope():  # the model's own, or the current one
-            if tf.distribute.has_strategy():
-                raise ValueError(
-                    "MultilevelModel does not train under a tf.distribute strategy. "
-                    f"Received: {self.distribute_strategy!r}"
-                )
+        if here.in_scope() and not self._is_distributed:
+            raise ValueError(
+                f"The model {self.name!r} must be made inside of `with strategy.scope()"
+                ":` too, if it is compiled there. Received: a model made outside of it"
+            )
         # Without an optimizer, Keras compiles for evaluation; without layers yet, the
         # copies are made when training begins.
         if optimizer is not None and (self.built or self.multilevel_layers):
@@ -179,7 +188,8 @@ class MultilevelModel(keras.Model):
     def _multilevel(self, optimizer):
         depth = self.depth
         if not isinstance(unwrapped(optimizer), MultilevelOptimizer):
-            optimizer = MultilevelOptimizer(optimizer, depth)
+            with here.place_of(self):
+                optimizer = MultilevelOptimizer(optimizer, depth)
         if unwrapped(optimizer).depth != depth:
             raise ValueError(
                 f"`optimizer` must have one copy for each of the model's {depth + 1} "
@@ -209,7 +219,8 @@ class MultilevelModel(keras.Model):
         """As `keras.Model.load_weights`, the optimizers' slots included."""
         if self.compiled and self.built and self.optimizer is not None:
             self.optimizer = self._multilevel(self.optimizer)
-            self.optimizer.build(self.trainable_variables)
+            with here.place_of(self):
+                self.optimizer.build(self.trainable_variables)
         return super().load_weights(*args, **kwargs)
 
     def fit(self, x=None, y=None, *args, **kwargs):
@@ -248,8 +259,10 @@ class MultilevelModel(keras.Model):
             self._fine_gradient = FineGradient(self)
         return self._fine_gradient
 
-    def program(self, consistency: int = 0) -> Program:
+    def program(self, consistency: int = 0) -> Any:
         """The compiled cycles on coarsened data, made when first asked for."""
+        from msann_keras.engines.coarsened.program import Program  # TensorFlow's
+
         if consistency not in self._programs:
             self._programs[consistency] = Program(self, consistency)
         return self._programs[consistency]
@@ -266,7 +279,7 @@ class MultilevelModel(keras.Model):
         if force:
             self._fine_gradient, self._programs = None, {}
         self._build_optimizer()
-        self.train_function = self._train
+        self.train_function = self.fine_gradient().function(self._train)
 
     def _train(self, iterator):
         """Make the next visits; the logs of the last batch."""
@@ -282,7 +295,8 @@ class MultilevelModel(keras.Model):
         """Give the optimizer its slots; refuse if it has them for other variables."""
         self.optimizer = self._multilevel(self.optimizer)
         optimizer, variables = unwrapped(self.optimizer), self.trainable_variables
-        self.optimizer.build(variables)
+        with here.place_of(self):
+            self.optimizer.build(variables)
         if {id(v) for v in optimizer.built_for} != {id(v) for v in variables}:
             raise ValueError(
                 f"Layers of the model {self.name!r} were frozen or unfrozen "
@@ -317,22 +331,3 @@ def _cycle_schedule(callbacks) -> CycleSchedule | None:
             f"a time. Received: {len(found)} of them"
         )
     return found[0] if found else None
-
-
-@cache
-def _functional(cls):
-    """`cls` for functional models.
-
-    Left alone, Keras would change the bases of `cls` itself, and from the first
-    functional model on nobody could subclass `MultilevelModel` any more.
-    """
-    nothing = keras.Input((), name="nothing")
-    functional = type(keras.Model(nothing, nothing))
-    if issubclass(cls, functional):
-        return cls
-    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    result = type(cls.__name__, (cls, functional), names | {"__doc__": cls.__doc__})
-    package, separator, name = keras.saving.get_registered_name(cls).rpartition(">")
-    if separator:  # a saved model is revived as what it was
-        keras.saving.register_keras_serializable(package, name)(result)
-    return result

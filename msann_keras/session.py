@@ -10,13 +10,18 @@ from typing import Any, Protocol
 import keras
 
 from msann.schedules import Schedule, State, Visit
-from msann_keras.optimizers.multilevel import Progress, unwrapped
+from msann_keras.optimizers.multilevel import unwrapped
+from msann_keras.optimizers.progress import Progress
 
 
 class Engine(Protocol):
     """What trains; `msann_keras.engines` says what the members mean."""
 
     whole_cycles: bool
+
+    @property
+    def progress(self) -> Progress:
+        """How far the schedule has been walked."""
 
     def due(self, iterator) -> int:
         """How many batches or cycles the next call makes."""
@@ -106,7 +111,7 @@ class Session:
         if logs is None:
             raise StopIteration
         self.seconds += time.perf_counter() - began
-        before, self.progress = self.progress, unwrapped(self.model.optimizer).progress
+        before, self.progress = self.progress, self.engine.progress
         self.level = _level_after(visits, self.progress.position - before.position)
         self.logs = logs
         return logs

@@ -9,9 +9,9 @@ from smooth import compiled, images, waves
 import msann_keras as ms
 from msann.topology import chain
 from msann_keras.averages import averaged
+from msann_keras.backends import here
 from msann_keras.nested import data as nested_data
 from msann_keras.nested.data import at_level, held_back, training_data
-from msann_keras.nested.feeding import batches
 from msann_keras.nested.level import Level
 from msann_keras.plan import planned
 from msann_keras.samples import some_of
@@ -94,7 +94,7 @@ def test_batches_come_from_the_given_rows_without_end(weighted):
     rows = np.array([1, 3, 4, 6, 7])
     data = (np.arange(10.0), {"a": np.arange(10.0) * 2}, *[np.arange(10.0)] * weighted)
     seen = []
-    for number, (x, y, *weights) in enumerate(batches(data, rows, 2, seed=1)()):
+    for number, (x, y, *weights) in enumerate(here.batches(data, rows, 2, seed=1)()):
         x, twice = ops.convert_to_numpy(x), ops.convert_to_numpy(y["a"])
         assert len(x) == 2
         np.testing.assert_array_equal(twice, 2 * x)

@@ -21,6 +21,10 @@ class Scripted:
     def __init__(self, model, clock, script):
         self.model, self.clock, self.script, self.visits = model, clock, script, []
 
+    @property
+    def progress(self):
+        return self.model.progress
+
     def due(self, iterator):
         return next(iterator, 0)
 

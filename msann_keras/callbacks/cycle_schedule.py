@@ -9,7 +9,7 @@ import keras
 
 from msann import checks
 from msann.schedules import EVERY_LEVEL, Schedule, Steps, gamma_cycle, plain
-from msann_keras.engines.coarsened.engine import prepared
+from msann_keras.backends import here
 from msann_keras.nested.multilevel import begin_warmly, cost_of
 from msann_keras.optimizers.multilevel import unwrapped
 from msann_keras.session import Session
@@ -156,6 +156,12 @@ class CycleSchedule(keras.callbacks.Callback):
                 what cannot be trained on coarsened data.
         """
         schedule = self.schedule_for(model.depth)
+        if self.coarsen_data and not here.has_cycles(model):
+            raise ValueError(
+                "Cycles on coarsened data run on TensorFlow and on one device. "
+                "Elsewhere, train by the fine gradient (`coarsen_data=False`), or "
+                "start the plain model by `warm_start`. Received: coarsen_data=True"
+            )
         factors = self.rate_factors
         if factors is None and self.coarsen_data:
             factors = model.hierarchy.glorot_ratios
@@ -167,6 +173,8 @@ class CycleSchedule(keras.callbacks.Callback):
         if self.warm_start and is_first and not beside:  # batches are read by one
             warm = begin_warmly(model, options)
         if self.coarsen_data:
+            from msann_keras.engines.coarsened.engine import prepared  # TensorFlow's
+
             program = model.program(self.consistency)
             engine, for_keras = prepared(program, schedule, options, self.memory)
             seconds = engine.seconds

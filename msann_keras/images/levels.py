@@ -18,18 +18,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from msann.topology import Chain, chain, identity
-from msann.topology.pixels import Pixels
+from msann.topology import Chain
 from msann_keras.coarsening import Hidden
+from msann_keras.images.chains import chains_of, pixels_of, roles_of
 from msann_keras.images.channels import RESHAPING, halved
-from msann_keras.images.stencils import (
-    DEPTHWISE,
-    SEPARABLE,
-    TRANSPOSED,
-    has_stencil,
-)
+from msann_keras.images.stencils import has_stencil
 from msann_keras.images.views import SLIDING, Size, View, check_call, refuse, view
-from msann_keras.initializers import for_level
 from msann_keras.keras_private import layers_within
 
 #: Sides that a coarse image has at least.
@@ -58,6 +52,7 @@ class Images:
         inputs: The pixels of each input.
         outputs: The pixels of each output; labels stay whole.
         costs: Multiply-adds of a sample at each level.
+        field: Pixels along a side that an output depends on, the same at all levels.
     """
 
     def __init__(
@@ -75,19 +70,20 @@ class Images:
         self.unit_axes: list[int] = []
         self.hidden: list[Hidden | None] = []
         for layer in self.layers:
-            for place, chains in enumerate(_chains(layer, views)):
-                units, hidden = _roles(layer, place, chains)
+            for place, chains in enumerate(chains_of(layer, views)):
+                units, hidden = roles_of(layer, place, chains)
                 self.weight_chains.append(chains)
                 self.unit_axes.append(units)
                 self.hidden.append(hidden)
         networks = [each.network for each in views]
         self.inputs = [
-            _pixels(each) for each in zip(*(x.inputs for x in networks), strict=True)
+            pixels_of(each) for each in zip(*(x.inputs for x in networks), strict=True)
         ]
         self.outputs = [
-            _pixels(each) for each in zip(*(x.outputs for x in networks), strict=True)
+            pixels_of(each) for each in zip(*(x.outputs for x in networks), strict=True)
         ]
         self.costs = [each.cost for each in views]
+        self.field = views[0].field
 
     def up_to(self, depth: int) -> Images:
         """Without the levels that are deeper."""
@@ -287,62 +283,3 @@ def _check_halves(fine: View, thin: View) -> None:
             sizes = zip(large.shape, small.shape, strict=True)
             if any(one not in (other, 2 * other) for one, other in sizes):
                 raise ValueError(f"half the channels do not suit {layer.name!r}")
-
-
-def _pixels(tensors) -> Chain:
-    """What an image lives on, from its tensors at all levels; labels have no pixels."""
-    sides = tuple(tuple(tensor.shape[1:-1]) for tensor in tensors)
-    has_pixels = sides[0] and None not in sides[0]
-    return chain(Pixels(sides) if has_pixels else identity(1), len(sides) - 1)
-
-
-def _chains(layer, views) -> list[tuple[Chain, ...]]:
-    """What the axes of a layer's weights live on."""
-    depth = len(views) - 1
-    made = [view.network.get_layer(layer.name).weights for view in views]
-    flattened = [view.flattened.get(layer.name) for view in views]
-    result = []
-    for weights in zip(*made, strict=True):
-        sizes = zip(*(weight.shape for weight in weights), strict=True)
-        axes = [[(size,) for size in levels] for levels in sizes]
-        is_bias = isinstance(layer, keras.layers.Dense) and len(axes) == 1
-        counts = [(math.prod(sides),) for sides in flattened if sides is not None]
-        if axes and axes[0] == counts and not is_bias:  # it reads what was flattened
-            axes[0] = flattened
-        result.append(
-            tuple(
-                chain(
-                    Pixels(tuple(sides))
-                    if len(set(sides)) > 1
-                    else identity(math.prod(sides[0])),
-                    depth,
-                )
-                for sides in axes
-            )
-        )
-    return result
-
-
-def _roles(layer, place, chains) -> tuple[int, Hidden | None]:
-    """Which axis of a weight is of its layer's units, and the hidden ones it reads."""
-    if len(chains) < 2:
-        return -1, None
-    if isinstance(layer, (*DEPTHWISE, *SEPARABLE)) and place == 0:
-        return -2, None  # each channel has a kernel of its own
-    units, reads = (-2, -1) if isinstance(layer, TRANSPOSED) else (-1, -2)
-    one = chains[reads]
-    if len(one.sizes) < 2 or one.sizes[1] == one.sizes[0]:
-        return units, None
-    fine, thin, *_ = one.topology.sides
-    if thin[-1] == fine[-1]:  # its pixels coarsen, and these are not alike
-        return units, None
-    initializer = getattr(layer, "kernel_initializer", None)
-    if isinstance(layer, SEPARABLE):
-        initializer = layer.pointwise_initializer
-    return units, Hidden(_channels(one), for_level(initializer, 1), reads)
-
-
-def _channels(one: Chain) -> Chain:
-    """The channels alone of pixels times channels: only these are equal in pairs."""
-    fine, thin, *_ = one.topology.sides
-    return chain(Pixels((fine, *[thin] * (len(one.sizes) - 1))), len(one.sizes) - 1)

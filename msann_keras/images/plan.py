@@ -96,6 +96,7 @@ def planned_images(
             0.0 if inputs is None else inputs[level],
             0.0 if targets is None else targets[level],
             seconds[level],
+            _seen(images, level),
         )
         for level in range(min(deepest, suggested + 1) + 1)
     )
@@ -146,6 +147,12 @@ def _parameters(images: Images, level: int) -> int:
     """Weights at a level."""
     chains = images.weight_chains
     return sum(math.prod(one.sizes[level] for one in axes) for axes in chains)
+
+
+def _seen(images: Images, level: int) -> float | None:
+    """Share of an image's side that one pixel of an output depends on."""
+    sides = images.sizes[level].sides
+    return None if sides is None else min(1.0, images.field / sides[0])
 
 
 def _size(size) -> str:

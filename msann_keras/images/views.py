@@ -11,6 +11,7 @@ import numpy as np
 
 from msann_keras.averages import dtype_of_averages
 from msann_keras.images.channels import AUGMENTING, MAKING, POOLING
+from msann_keras.images.fields import Field, field_after
 from msann_keras.images.stencils import (
     CONVOLUTIONS,
     DEPTHWISE,
@@ -61,6 +62,8 @@ class View(NamedTuple):
             called several times.
         many: Layers that read images of several sizes.
         cost: Multiply-adds of a sample.
+        field: Pixels along a side that one pixel of an output depends on; infinite, if
+            that is all that there are.
     """
 
     network: keras.Model
@@ -68,6 +71,7 @@ class View(NamedTuple):
     shapes: dict[str, tuple[tuple, tuple]]
     many: set[str]
     cost: float
+    field: float
 
 
 def view(
@@ -95,6 +99,7 @@ def view(
     inputs = [_input(tensor, size) for tensor in graph.inputs]
     flat, flattened, shapes, many, alive, costs = {}, {}, {}, set(), [], []
     reshaping: dict[str, keras.layers.Reshape] = {}
+    fields: dict[int, Field] = {}
 
     def coarse(layer):
         changes = {} if draws else undrawn(layer)
@@ -114,6 +119,9 @@ def view(
             many.add(layer.name)
         shapes[layer.name] = source.shape, first.shape
         alive.extend([source, *keras.tree.flatten(outputs)])
+        read = [x for x in tensors if isinstance(x, keras.KerasTensor)]
+        field = field_after(layer, [fields.get(id(x), Field()) for x in read])
+        fields.update({id(x): field for x in keras.tree.flatten(outputs)})
         if isinstance(layer, keras.layers.Flatten) and len(source.shape) > 2:
             flat[id(outputs)] = source.shape[1:]
         elif id(source) in flat:
@@ -132,7 +140,8 @@ def view(
         call_function=call,
     )
     _give_strangers_their_weights(graph, network)
-    return View(network, flattened, shapes, many, float(sum(costs)))
+    field = max(fields.get(id(one), Field()).pixels for one in network.outputs)
+    return View(network, flattened, shapes, many, float(sum(costs)), field)
 
 
 def _give_strangers_their_weights(graph, network) -> None:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from operator import itemgetter
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from msann_keras.backends import here
 from msann_keras.coarsening import Coarsening
 from msann_keras.nested.data import Samples, at_level, training_data
-from msann_keras.nested.feeding import batches
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.optimizer import copy_of, hand_over_state, rate_of, set_rate
 from msann_keras.nested.statistics import is_of_images, settle, some_rows
 from msann_keras.samples import Parts, rows_of
 
-#: Longest compiled call in seconds, and most steps of one, where the backend makes
-#: several steps in a call. Between calls it is asked whether to leave the level.
+#: Longest compiled call in seconds. Between calls it is asked whether to leave the
+#: level. Where a step takes longer, the level trains on as many devices as the model.
 CALL_SECONDS = 0.1
-STEPS_PER_CALL = 32 if keras.backend.backend() == "tensorflow" else 1
 #: Steps by which a rate is tried, and more than there ever are.
 TRIAL, ENDLESS = 64, 10**9
 #: Of a forward pass that judges.
@@ -30,10 +30,6 @@ IMAGES_AT_ONCE = 128
 
 class Level:
     """Level l of a plain model: its coarse network, compiled, and its data.
-
-    On TensorFlow nothing is jitted: on a CPU, XLA takes longer to compile a coarse step
-    than it saves in the steps of a level (`python -m benchmarks.practice.levels`). JAX
-    has nothing between XLA and one operation after another, 30 times as slow.
 
     Args:
         model: The compiled model of level 0.
@@ -50,8 +46,6 @@ class Level:
         layers: Its layers with weights, in order.
     """
 
-    JIT: ClassVar[bool] = keras.backend.backend() == "jax"
-
     def __init__(
         self,
         model: keras.Model,
@@ -64,22 +58,23 @@ class Level:
     ):
         self.coarsening, self.level = coarsening, level
         # A jitted program is of one size, and is compiled beside the coarser level.
-        shares = coarsening.is_shared and not self.JIT
+        shares = coarsening.is_shared and not here.JITS
         self.shares = coarser is not None and shares
         if self.shares:
             self.network = coarser.network
         else:
-            self.network = coarsening.network(level)
             steps = round(CALL_SECONDS / step_seconds)
-            self.network.compile(
-                optimizer=copy_of(model.optimizer, coarsening.rates[level]),
-                loss=model.loss,
-                loss_weights=model.get_compile_config().get("loss_weights"),
-                steps_per_execution=max(1, min(STEPS_PER_CALL, steps)),
-                run_eagerly=model.run_eagerly,
-                jit_compile=self.JIT,
-            )
-            self.network.optimizer.build(self.network.trainable_variables)
+            with here.spread(model) if steps <= 1 else nullcontext():
+                self.network = coarsening.network(level)
+                self.network.compile(
+                    optimizer=copy_of(model.optimizer, coarsening.rates[level]),
+                    loss=model.loss,
+                    loss_weights=model.get_compile_config().get("loss_weights"),
+                    steps_per_execution=max(1, min(here.STEPS_PER_CALL, steps)),
+                    run_eagerly=model.run_eagerly,
+                    jit_compile=here.JITS,
+                )
+                self.network.optimizer.build(self.network.trainable_variables)
         self.layers = [self.network.get_layer(x.name) for x in coarsening.layers]
         held_out = at_level(samples.held_out, coarsening, level)
         self.held_out = self._structured(held_out)
@@ -89,7 +84,7 @@ class Level:
         batch_size = min(batch_size, len(rows))
         some = some_rows(rows, data[0])
         self._some_inputs = lambda: self._structured(rows_of(data, some))[0]
-        self.batches = batches(
+        self.batches = here.batches(
             self._structured(data), rows, batch_size, seed, coarsening.is_shared
         )
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from msann import checks
+from msann_keras.backends import here
 from msann_keras.inputs import refuse_nan
 from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import Samples, held_back, most_held
@@ -139,21 +140,32 @@ def warm_start(
     plan, coarsening = planned(graph, parts, topology, depth, batch_size)
     display = Display(1 if verbose == "auto" else verbose)
     display.say(plan.reason)
-    if not plan.depth:
-        return Record(plan, (), time.perf_counter() - began, "The model is unchanged.")
-    samples = _samples(parts, validation_data, coarsening)
-    budget = plan.seconds - plan.compiling if seconds is None else seconds
-    audience = Audience(callbacks, model, began)
-    nested = NestedIteration(
-        model, plan, coarsening, samples, batch_size, budget, audience, display
-    )
-    audience.begin()
-    outcome = "The model has what its coarse networks learned."
-    if not nested.run():
-        last = nested.records[-1].level
-        outcome = f"Level {last} learned nothing, so the model is unchanged."
-    record = Record(plan, tuple(nested.records), time.perf_counter() - began, outcome)
-    display.say(f"{outcome} It took {record.seconds:.1f} s.")
+    if not model.optimizer.built:
+        with here.place_of(model):
+            model.optimizer.build(model.trainable_variables)
+    records = ()
+    if not here.leads(model):
+        outcome = "The model has what the chief has made of it."
+    elif not plan.depth:
+        outcome = "The model is unchanged."
+    else:
+        samples = _samples(parts, validation_data, coarsening)
+        budget = plan.seconds - plan.compiling if seconds is None else seconds
+        audience = Audience(callbacks, model, began)
+        nested = NestedIteration(
+            model, plan, coarsening, samples, batch_size, budget, audience, display
+        )
+        audience.begin()
+        outcome = "The model has what its coarse networks learned."
+        with here.alone():
+            if not nested.run():
+                last = nested.records[-1].level
+                outcome = f"Level {last} learned nothing, so the model is unchanged."
+        records = tuple(nested.records)
+    here.share(model)
+    record = Record(plan, records, time.perf_counter() - began, outcome)
+    if records:
+        display.say(f"{outcome} It took {record.seconds:.1f} s.")
     return record
 
 
@@ -175,6 +187,7 @@ def _check(model) -> None:
             f"networks train with the same. Received: {model.name!r}, which is not"
         )
     schedule_of(unwrapped(model.optimizer))  # refuses a rate that is a function
+    here.check_place(model)
 
 
 def _check_constraints(graph) -> None:

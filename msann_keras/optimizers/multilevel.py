@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -11,28 +10,12 @@ from keras import ops
 
 from msann import checks
 from msann.arrays import MAX_ENTRIES
+from msann.schedules import EVERY_LEVEL
 from msann.topology import MAX_DEPTH
 from msann_keras import focus
 from msann_keras.layers import at_level
+from msann_keras.optimizers.progress import Progress
 from msann_keras.optimizers.rates import LevelRate, is_schedule, schedule_of
-
-
-class Progress(NamedTuple):
-    """How far a schedule has been walked.
-
-    Attributes:
-        position: Batches since its beginning.
-        examples: Examples since then, one gradient evaluation each.
-        level_examples: Those that trained each level, finest first.
-    """
-
-    position: int
-    examples: int
-    level_examples: tuple[int, ...]
-
-    def cost(self, shares: Sequence[float]) -> float:
-        """C(t), section 4.1; `shares` are |M_l|/|M_0|, `Hierarchy.shares`."""
-        return float(np.dot(shares, self.level_examples))
 
 
 @keras.saving.register_keras_serializable("msann_keras")
@@ -108,12 +91,14 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         )
         for level, (size, dtype) in _checked_packed(packed, depth).items():
             self.pack(level, size, dtype)
+        # Replicas make one step together, each with examples of its own.
         self._progress = {
-            "position": self.add_variable((), dtype="int64", name="position"),
-            "examples": self.add_variable((), dtype="int64", name="examples"),
-            "level_examples": self.add_variable(
-                (self.depth + 1,), dtype="int64", name="level_examples"
-            ),
+            name: self.add_variable(shape, "zeros", "int", aggregation, name=name)
+            for name, shape, aggregation in (
+                ("position", (), "only_first_replica"),
+                ("examples", (), "sum"),
+                ("level_examples", (self.depth + 1,), "sum"),
+            )
         }
 
     def _copy(self, level):
@@ -173,11 +158,14 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
                 "`MultilevelOptimizer` must be built with the variables of every level "
                 "before it is applied: `optimizer.build(model.trainable_variables)`."
             )
-        homeless = max(focus.present().level, 0)
+        trains = focus.present().level
+        homeless = max(trains, 0)
         groups: dict[int, list] = {}
         pairs = zip(grads, trainable_variables or self.built_for, strict=True)
         for gradient, variable in pairs:
             level = getattr(variable, "level", homeless)
+            if trains not in (level, EVERY_LEVEL):
+                continue  # on JAX every variable has a gradient
             groups.setdefault(level, []).append((gradient, variable))
         # Level 0 last: a constraint on Theta is its to fulfil, after the others' steps.
         for level, pairs in sorted(groups.items(), reverse=True):
@@ -190,6 +178,22 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         for variable, value in zip(self._progress.values(), added, strict=True):
             # The backend's own variable: Keras's arithmetic takes a millisecond.
             variable.value.assign_add(value)
+
+    def progress_in(self, values: Sequence) -> Progress:
+        """The progress among values of `variables`, as JAX has them in its state."""
+        known = dict(zip(map(id, self.variables), values, strict=True))
+        own = {name: known[id(v)] for name, v in self._progress.items()}
+        return Progress(**{name: _plain(np.array(x)) for name, x in own.items()})
+
+    def with_progress(self, values: Sequence, progress: Progress) -> list:
+        """Such values, with another progress among them."""
+        names = {id(variable): name for name, variable in self._progress.items()}
+        return [
+            ops.cast(getattr(progress, names[id(variable)]), variable.dtype)
+            if id(variable) in names
+            else value
+            for variable, value in zip(self.variables, values, strict=True)
+        ]
 
     @property
     def progress(self) -> Progress:

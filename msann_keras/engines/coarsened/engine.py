@@ -21,6 +21,7 @@ from msann import checks
 from msann.schedules import Schedule, State, Visit
 from msann_keras.engines.coarsened.data import MEMORY, Arrays, Batches
 from msann_keras.engines.coarsened.program import Program
+from msann_keras.optimizers.progress import Progress
 from msann_keras.samples import check_validation, split
 
 
@@ -72,6 +73,11 @@ class CoarsenedCycles:
     def compile(self) -> None:
         """Compile for calls as long as the first, which changes nothing."""
         self.program.prepare(self._chunk, self.batch_size, self._visits)
+
+    @property
+    def progress(self) -> Progress:
+        """How far the schedule has been walked."""
+        return self.program.model.progress
 
     def due(self, iterator) -> int:
         """Cycles of a call: one for each ticket that is left."""

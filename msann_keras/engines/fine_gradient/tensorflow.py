@@ -1,11 +1,11 @@
-"""Training steps with the fine gradient: one compiled function for each level.
+"""The fine gradient on TensorFlow: whole visits run in one compiled call.
 
-A coarse level gets the restriction of the whole network's gradient (section 3.4.2), so
-a step at any level runs the whole network. Whole visits run in one compiled call.
+Under a `tf.distribute` strategy every replica takes its part of each batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
 
@@ -16,10 +16,14 @@ import tensorflow as tf
 from msann.schedules import EVERY_LEVEL
 from msann_keras import focus
 from msann_keras.optimizers.multilevel import unwrapped
+from msann_keras.optimizers.progress import Progress
+
+#: Iterators that a compiled loop may take from.
+ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 
 
 class FineGradient:
-    """An engine (see `msann_keras.engines`) for a compiled, built `MultilevelModel`.
+    """An engine for a compiled, built `MultilevelModel`.
 
     Each level's function is traced when the level is first visited, once.
     """
@@ -28,6 +32,15 @@ class FineGradient:
 
     def __init__(self, model: keras.Model):
         self.model, self._functions = model, {}
+
+    @property
+    def progress(self) -> Progress:
+        """How far the schedule has been walked."""
+        return unwrapped(self.model.optimizer).progress
+
+    def function(self, train: Callable) -> Callable:
+        """Keras calls it with the iterator, for logs."""
+        return train
 
     def due(self, iterator) -> int:
         """Batches of a call; `run` finds out whether there are so many."""
@@ -49,7 +62,7 @@ class FineGradient:
         """A function of `(iterator, steps)` that trains `level`; see `_visit`."""
         # Partials: TensorFlow counts traces by code, so closures would look like one
         # function that is traced again and again, and it would warn.
-        merge, step = partial(self._merge, level), partial(self._step, level)
+        merge, step = partial(self._merge, level), partial(self._on_replicas, level)
         if self.model.run_eagerly:
             return partial(_visit_in_python, merge, step)
         compiled = {"jit_compile": self.model.jit_compile, "reduce_retracing": True}
@@ -57,12 +70,9 @@ class FineGradient:
         visit = tf.function(partial(_visit, merge, step), reduce_retracing=True)
 
         def visit_on_device(iterator, steps):
-            if not isinstance(iterator, tf.data.Iterator):
+            if not isinstance(iterator, ITERATORS):
                 return _visit_in_python(merge, step, iterator, steps)
-            try:
-                batches, logs = visit(iterator, tf.constant(steps))
-            except tf.errors.OutOfRangeError:  # not one batch was left
-                return 0, None
+            batches, logs = visit(iterator, tf.constant(steps))
             return int(batches), logs
 
         return visit_on_device
@@ -76,10 +86,19 @@ class FineGradient:
         layers = self.model.multilevel_layers
         if level == EVERY_LEVEL:
             return [None for _ in layers]
-        return [layer.theta(without=level) for layer in layers]
+        return self.model.distribute_strategy.run(
+            lambda: [layer.theta(without=level) for layer in layers]
+        )
+
+    def _on_replicas(self, level, frozen, data):
+        """One batch, a part of it on each replica; the mean of their logs."""
+        strategy = self.model.distribute_strategy
+        logs = strategy.run(partial(self._step, level), args=(frozen, data))
+        mean = partial(strategy.reduce, tf.distribute.ReduceOp.MEAN, axis=None)
+        return keras.tree.map_structure(mean, logs)
 
     def _step(self, level, frozen, data):
-        """One batch: the model's `train_step`, with `level` as all that trains."""
+        """The model's `train_step` on a replica, with `level` as all that trains."""
         model, optimizer = self.model, unwrapped(self.model.optimizer)
         with focus.training(level, model.multilevel_layers, frozen):
             logs = model.train_step(data)
@@ -94,18 +113,16 @@ class FineGradient:
 def _visit(merge, step, iterator, steps):
     """Up to `steps` batches; how many there were, and the logs of the last."""
     frozen = merge()
-    data = iterator.get_next()
-    batches, more = tf.constant(0), tf.constant(True)
+    batches, following = tf.constant(0), iterator.get_next_as_optional()
+    more = following.has_value()
     while more:
         # The only call of `step`: a second one would be compiled a second time.
-        logs = step(frozen, _without_optionals(data))
+        logs = step(frozen, _without_optionals(following.get_value()))
         batches += 1
         more = batches < steps
         if more:
             following = iterator.get_next_as_optional()
             more = following.has_value()
-            if more:
-                data = following.get_value()
     return batches, logs
 
 

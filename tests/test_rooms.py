@@ -15,7 +15,7 @@ ROOMS = [
     *("msann.arrays", "msann.graphs", "msann.prolongation", "msann.optimal"),
     *("msann.topology", "msann.hierarchy", "msann.energy", "msann.choice", "msann"),
     *("msann_keras.keras_private", "msann_keras.focus", "msann_keras.transfer"),
-    *("msann_keras.backends.generators", "msann_keras.backends"),
+    "msann_keras.backends",
     *("msann_keras.inputs", "msann_keras.initializers", "msann_keras.layers"),
     *("msann_keras.kinds", "msann_keras.spaces", "msann_keras.topologies"),
     "msann_keras.averages",

@@ -72,7 +72,10 @@ class FineGradient:
         def visit_on_device(iterator, steps):
             if not isinstance(iterator, ITERATORS):
                 return _visit_in_python(merge, step, iterator, steps)
-            batches, logs = visit(iterator, tf.constant(steps))
+            try:
+                batches, logs = visit(iterator, tf.constant(steps))
+            except tf.errors.OutOfRangeError:  # not one batch was left
+                return 0, None
             return int(batches), logs
 
         return visit_on_device
@@ -111,10 +114,18 @@ class FineGradient:
 
 
 def _visit(merge, step, iterator, steps):
-    """Up to `steps` batches; how many there were, and the logs of the last."""
+    """Up to `steps` batches; how many there were, and the logs of the last.
+
+    All come as optionals: those of a strategy have another shape without.
+
+    Raises:
+        tf.errors.OutOfRangeError: Not one batch was left.
+    """
     frozen = merge()
     batches, following = tf.constant(0), iterator.get_next_as_optional()
     more = following.has_value()
+    if not more:
+        iterator.get_next()  # which says so
     while more:
         # The only call of `step`: a second one would be compiled a second time.
         logs = step(frozen, _without_optionals(following.get_value()))

@@ -43,12 +43,15 @@ class Pace(NamedTuple):
 
 #: Of networks whose units coarsen: a level holds all but what its data lack.
 UNITS = Pace(stride=2, factors=(1.0, 2.0, 4.0), first=64, fall=0.2)
-#: Of thinner convolutions, which do on whole images what the network then does. Their
-#: errors go up and down; so two looks must say that it is enough.
-IMAGES = Pace(stride=1, factors=(1.0,), first=64, fall=0.2, looks=2)
+#: Of thinner convolutions, which do on whole images what the network then does, and
+#: learn more in a second: they stay while there is any gain. Their errors go up and
+#: down; so several looks must say that there is none.
+IMAGES = Pace(stride=1, factors=(1.0,), first=64, fall=0.05, looks=3)
 #: Of levels whose network does something else on the finer data: what it still learns
 #: of its own data has to be learned anew there.
-SMALLER_IMAGES = Pace(stride=1, factors=(1.0,), first=16, fall=0.5, cools=False)
+SMALLER_IMAGES = Pace(
+    stride=1, factors=(1.0,), first=16, fall=0.5, cools=False, looks=2
+)
 
 
 class LevelPlan(NamedTuple):

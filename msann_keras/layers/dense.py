@@ -215,7 +215,7 @@ class MultilevelDense(keras.layers.Layer):
         if self.use_bias:
             self.biases[0].assign(bias)
         for variable in self.kernels[1:] + self.biases[1:]:
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(ops.zeros(variable.shape, variable.dtype))
 
     def call(self, inputs):
         """Apply the layer."""

@@ -117,12 +117,14 @@ class Leaving(keras.callbacks.Callback):
         error = self._judge()
         if error <= self.floor:
             return True
-        # Against about half as many steps; noise hides a slope over fewer.
-        half = [(s, e) for s, e in self.errors[:-1] if 0 < s <= self.steps / 2]
-        if not half:
+        # The best of the later half of the steps against the best before; noise hides a
+        # slope over fewer.
+        early = [(s, e) for s, e in self.errors if 0 < s <= self.steps / 2]
+        if not early:
             return False
-        steps, before = half[-1]
-        slow = error > before * (self.steps / steps) ** -self.pace.fall
+        steps, before = early[-1][0], min(e for _, e in early)
+        best = min(e for _, e in self.errors[1 + len(early) :])
+        slow = best > before * (self.steps / steps) ** -self.pace.fall
         self.slow = self.slow + 1 if slow else 0
         return self.slow >= self.pace.looks
 

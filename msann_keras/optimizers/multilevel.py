@@ -204,7 +204,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     def reset_progress(self) -> None:
         """Begin the schedule anew; slots and step counts stay."""
         for variable in self._progress.values():
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(ops.zeros(variable.shape, variable.dtype))
 
     def begin_anew(self) -> None:
         """Give the slots and counts of every copy the values that they began with."""

@@ -1,0 +1,60 @@
+"""Training on several devices and in several processes is training on one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+TESTS = Path(__file__).parent
+EXAMPLES = TESTS.parent / "examples"
+sys.path.append(str(EXAMPLES))
+
+from launch import addresses, start  # noqa: E402
+
+BACKEND = keras.backend.backend()
+if BACKEND == "torch":
+    pytest.skip("Keras distributes nothing on torch", allow_module_level=True)
+
+PLACES = {
+    "tensorflow": ["replicas", "worker 0", "worker 1"],
+    "jax": ["replicas", "parts"],
+}
+CASES = [
+    *("every level", "level 0", "level 1", "level 2", "W-cycles", "rates of levels"),
+    *("three steps a call", "an optimizer with momentum"),
+    *("warm start", "warm start, then fit"),
+]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What the script has saved, by the place where it ran."""
+    folder, script = tmp_path_factory.mktemp("replicas"), TESTS / "on_replicas.py"
+    environment = os.environ | {"PYTHONPATH": str(TESTS.parent)}
+    places = ["one", *dict.fromkeys(x.partition(" ")[0] for x in PLACES[BACKEND])]
+    running = []
+    for place in places:
+        arguments = [place, str(folder / place)]
+        if place == "worker":
+            running += start(script, ["workers", folder / "worker "], addresses(2))
+        else:
+            command = [sys.executable, script, *arguments]
+            running.append(subprocess.Popen(command, env=environment))
+    assert [one.wait(timeout=300) for one in running] == [0] * len(running)
+    return {
+        place: np.load(folder / f"{place}.npz") for place in ["one", *PLACES[BACKEND]]
+    }
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("place", PLACES[BACKEND])
+def test_several_devices_are_as_one(results, place, case):
+    if "worker" in place and "fit" in case:
+        pytest.skip("Keras does not train plain models there (keras#20585)")
+    expected = results["one"][case]
+    assert np.ptp(expected) > 0.1  # it has trained something
+    np.testing.assert_allclose(results[place][case], expected, rtol=1e-5, atol=1e-5)

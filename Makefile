@@ -42,9 +42,9 @@ $(INSTALLED): setup.cfg pyproject.toml
 test: install ## Run the tests and doctests, without the slow ones
 	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile
 
-test-kill: install ## The slow tests that CI runs too: a sweep killed twenty times, budgets
-	$(RUN) -m pytest -q -m slow tests/test_sweep.py tests/test_command.py \
-		-k 'killed_twenty_times or end_with_the_command or budgets'
+test-kill: install ## Slow tests that CI runs too: sweeps and workers that are killed, budgets
+	$(RUN) -m pytest -q -m slow tests/test_sweep.py tests/test_command.py tests/test_examples.py \
+		-k 'killed_twenty_times or killed_ten_times or end_with_the_command or budgets'
 
 test-jax: .venv-jax/.installed ## What runs on every backend, on JAX, in a .venv of its own
 	KERAS_BACKEND=jax JAX_ENABLE_X64=1 .venv-jax/bin/python -m pytest -q $(EVERY_BACKEND)

@@ -126,6 +126,8 @@ class MultilevelModel(keras.Model):
     def progress(self) -> Progress:
         """How far the current schedule has been walked; saved with the model."""
         self._check_compiled()
+        if self.session is not None and self.session.progress is not None:
+            return self.session.progress
         return unwrapped(self.optimizer).progress
 
     @property

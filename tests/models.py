@@ -2,9 +2,10 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import msann_keras as ms
+from msann_keras import focus
+from msann_keras.backends import here
 
 EVERY = ms.EVERY_LEVEL
 RNG = np.random.default_rng(0)
@@ -56,6 +57,8 @@ class Sequence(keras.utils.PyDataset):
 
 
 def dataset():
+    import tensorflow as tf
+
     return tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
 
 
@@ -81,10 +84,14 @@ class Recording(ms.MultilevelModel):
         super().__init__(*args, **kwargs)
         self.record = []
 
-    def train_step(self, data):
-        levels = {v.level for v in self.trainable_weights}
-        self.record.append(levels.pop() if len(levels) == 1 else EVERY)
-        return super().train_step(data)
+    def train_step(self, *args):
+        level = focus.present().level
+        self.record.append(level)
+        trains = {v.level for v in self.trainable_weights}
+        everything = set(range(self.depth + 1))
+        is_whole = here.IS_STATELESS or level == EVERY
+        assert trains == (everything if is_whole else {level})
+        return super().train_step(*args)
 
 
 class Subclassed(ms.MultilevelModel):

@@ -21,6 +21,7 @@ from msann import checks
 from msann.schedules import Schedule, State, Visit
 from msann_keras.engines.coarsened.data import MEMORY, Arrays, Batches
 from msann_keras.engines.coarsened.program import Program
+from msann_keras.optimizers.multilevel import unwrapped
 from msann_keras.optimizers.progress import Progress
 from msann_keras.samples import check_validation, split
 
@@ -77,7 +78,7 @@ class CoarsenedCycles:
     @property
     def progress(self) -> Progress:
         """How far the schedule has been walked."""
-        return self.program.model.progress
+        return unwrapped(self.program.model.optimizer).progress
 
     def due(self, iterator) -> int:
         """Cycles of a call: one for each ticket that is left."""

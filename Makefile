@@ -18,7 +18,7 @@ EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
 	tests/test_strangers.py tests/test_stencils.py tests/test_fields.py \
 	tests/test_normalised.py tests/test_compile_cache.py tests/test_transfer.py \
 	tests/test_initializers.py tests/test_convert.py tests/test_merge.py \
-	tests/test_every_backend.py tests/test_replicas.py tests/test_examples.py
+	tests/test_parts.py tests/test_every_backend.py tests/test_replicas.py tests/test_examples.py
 # CI names a release whose wheel is small.
 TORCH ?= torch
 

@@ -36,7 +36,7 @@ from msann_keras.convert import multilevel
 from msann_keras.layers import MultilevelDense
 from msann_keras.level_plans import Plan
 from msann_keras.model import MultilevelModel
-from msann_keras.nested import Record, warm_start
+from msann_keras.nested import Record, prolong, thinner, warm_start
 from msann_keras.optimizers import MultilevelOptimizer, TF1RMSprop
 from msann_keras.plan import plan
 
@@ -70,11 +70,13 @@ __all__ = [
     "optimal_prolongation",
     "path",
     "plan",
+    "prolong",
     "random_orthogonal",
     "schedules",
     "shuffled",
     "slower",
     "square_grid",
+    "thinner",
     "torus",
     "warm_start",
 ]

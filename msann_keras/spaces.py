@@ -241,8 +241,12 @@ def _stand_in(layer):
     return copied(layer)
 
 
-def functional(model: keras.Model) -> keras.Model:
+def functional(model: keras.Model, name: str = "model") -> keras.Model:
     """A functional model of the same layers.
+
+    Args:
+        model: Sequential or functional.
+        name: What an error calls it.
 
     Raises:
         TypeError: `model` is not a Keras model.
@@ -250,7 +254,7 @@ def functional(model: keras.Model) -> keras.Model:
     """
     if not isinstance(model, keras.Model):
         raise TypeError(
-            f"`model` must be a keras.Model. Received: an object of {type(model)}"
+            f"`{name}` must be a keras.Model. Received: an object of {type(model)}"
         )
     if isinstance(model, keras.Sequential):
         if not model.built:
@@ -261,7 +265,7 @@ def functional(model: keras.Model) -> keras.Model:
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if getattr(model, "inputs", None) is None or not hasattr(model, "operations"):
         raise ValueError(
-            "`model` must be a Sequential or functional model, whose graph of layers "
+            f"`{name}` must be a Sequential or functional model, whose graph of layers "
             f"is known. Received: {model.name!r} of {type(model)}; build its layers "
             "from MultilevelDense, or read merged weights with `layer.theta()`"
         )

@@ -83,6 +83,13 @@ def warm_start_calls():
         "warm_start",
         Calls(start, right, watch=state, also=(*also, "compiled"), **wrong),
     )
+    wide = keras.layers.Dense(16, "relu"), keras.layers.Dense(8)
+    part = keras.Sequential([keras.Input((8,)), *wide])
+    parts = [*models, uncompiled()]
+    yield "thinner", Calls(ms.thinner, part=parts, also=also)
+    right = {"thin": ms.thinner(part), "part": part}
+    wrong = {"thin": [*models, uncompiled(), part], "part": [*parts, right["thin"]]}
+    yield "prolong", Calls(ms.prolong, right, also=(*also, "thin"), **wrong)
     folders = [3, 1.5, NAN, INF, True, b"x", [], {}, object(), len, 1j]
     folders += ["/proc/no such/folder", os.devnull, "a\0b"]
     yield "enable_compile_cache", Calls(ms.enable_compile_cache, folder=folders)

@@ -5,7 +5,8 @@ down, then its weights and what its optimizer has learned of the gradients are p
 to the next finer one. At the end the user's own model holds the weights.
 """
 
+from msann_keras.nested.parts import prolong, thinner
 from msann_keras.nested.record import LevelRecord, Record
 from msann_keras.nested.warm_start import warm_start
 
-__all__ = ["LevelRecord", "Record", "warm_start"]
+__all__ = ["LevelRecord", "Record", "prolong", "thinner", "warm_start"]

@@ -12,10 +12,9 @@ import time
 from contextlib import ExitStack
 
 
-def launch(script, arguments, count):
-    """Run a script in so many processes until all are done."""
-    codes = [None]
-    while any(code != 0 for code in codes):
+def launch(script, arguments, count, most=20):
+    """Run a script in so many processes until all are done, at most so many times."""
+    for _ in range(most):
         workers = start(script, arguments, addresses(count))
         codes = [None]
         while None in codes and not any(codes):  # until all are done, or one has failed
@@ -24,6 +23,9 @@ def launch(script, arguments, count):
         for worker in workers:
             worker.kill()
             worker.wait()
+        if not any(codes):
+            return
+    sys.exit(f"The workers did not get done in {most} attempts.")
 
 
 def addresses(count):

@@ -5,7 +5,6 @@ python examples/two_workers.py [folder]
 
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -50,6 +49,6 @@ def work(index):
 if "TF_CONFIG" in os.environ:
     work(json.loads(os.environ["TF_CONFIG"])["task"]["index"])
 else:
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    BACKUP.unlink(missing_ok=True)
     launch(__file__, [FOLDER], 2)

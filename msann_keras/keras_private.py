@@ -53,14 +53,16 @@ def build_from_a_batch(model: keras.Model, iterator=None, data_batch=None) -> No
     workers refuse for a tuple of tensors, so that `fit` never begins
     (keras-team/keras#20585). The part of one replica tells as much.
     """
-    strategy = model.distribute_strategy
-    if iterator is not None and strategy.num_replicas_in_sync > 1:
+    strategy = model._distribute_strategy
+    if strategy is None:
+        return
+    if iterator is not None:
         _, _, batches = next(iter(iterator))
         data_batch = keras.tree.map_structure(
             lambda part: strategy.experimental_local_results(part)[0], next(batches)
         )
-        with strategy.scope():
-            model._symbolic_build(data_batch=data_batch)
+    with strategy.scope():
+        model._symbolic_build(data_batch=data_batch)
 
 
 @cache

@@ -128,6 +128,7 @@ class MultilevelModel(keras.Model):
         self._check_compiled()
         if self.session is not None and self.session.progress is not None:
             return self.session.progress
+        here.synchronise(self)
         return unwrapped(self.optimizer).progress
 
     @property
@@ -239,11 +240,14 @@ class MultilevelModel(keras.Model):
         options = {name: bound[name] for name in bound if name != "self"}
         for name in {"epochs", "initial_epoch"} & options.keys():
             options[name] = checks.integer(name, options[name], least=0)
+        if isinstance(callback := options.get("callbacks"), keras.callbacks.Callback):
+            options["callbacks"] = [callback]  # on JAX Keras looks into lists alone
         callback = _cycle_schedule(options.get("callbacks"))
         level = self._level
         self._check_compiled()
         if not self.built and (inputs := symbolic(x)) is not None:
-            self(inputs)
+            with here.place_of(self):
+                self(inputs)
         self._check_built()
         try:
             if callback is not None and callback.reads_data:

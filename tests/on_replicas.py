@@ -105,9 +105,9 @@ def trained(scope, level, compiled, fitted):
     return np.concatenate([*weights(model), losses, [position, examples], each])
 
 
-def started(scope, *more):
-    """A plain model after a warm start."""
-    level_plans.speed = lambda: 1e10  # levels make as many steps a call everywhere
+def started(scope, *more, speed=1e10):
+    """A plain model after a warm start, on a machine that is said to be so fast."""
+    level_plans.speed = lambda: speed  # levels make as many steps a call everywhere
     with scope():
         model = network(64, *more)
         model.compile("adam", "mse")
@@ -129,6 +129,10 @@ if __name__ == "__main__":
     # Each replica normalises its own part of a batch, so that one is not trained on.
     normalised = started(scope, keras.layers.BatchNormalization())
     result["warm start"] = np.concatenate(weights(normalised))
+    # A level whose steps take long trains on all devices, until rounding parts it.
+    slow = started(scope, speed=1e4)
+    errors = keras.ops.convert_to_numpy(slow(WAVES)) + WAVES
+    result["error after a start on all devices"] = np.mean(errors**2)
     result["warm start, then fit"] = np.concatenate(weights(fitted(started(scope))))
     task = json.loads(os.environ.get("TF_CONFIG", '{"task": {"index": ""}}'))["task"]
     np.savez(f"{FILE}{task['index']}", **result)

@@ -58,15 +58,16 @@ def test_autodiff_restricts_the_fine_gradient(level):
     np.testing.assert_allclose(found[1], P[level].T @ error.sum(axis=0), atol=1e-6)
 
 
-def descended(kernels, biases, levels, batch):
+def descended(kernels, biases, levels, batch, factors=(1, 1, 1)):
     """Gradient steps by hand, one a level of `levels`, on batches in their order."""
     for step, level in enumerate(levels):
         rows = slice(step * batch % len(X), step * batch % len(X) + batch)
         x, y = X[rows], Y[rows]
         kernel, bias = theta(kernels, biases)
         error = 2 * (x @ kernel + bias - y) / y.size
-        kernels[level] -= RATE * P[level].T @ x.T @ error @ P[level]
-        biases[level] -= RATE * P[level].T @ error.sum(axis=0)
+        rate = RATE * factors[level]
+        kernels[level] -= rate * P[level].T @ x.T @ error @ P[level]
+        biases[level] -= rate * P[level].T @ error.sum(axis=0)
     return kernels, biases
 
 
@@ -92,6 +93,66 @@ def test_cycles_are_gradient_descent_by_hand(options):
     assert made.progress == (18, 72, tuple(counts))
     shares = made.hierarchy.shares
     assert made.cost == pytest.approx(np.dot(shares, counts))
+
+
+@trains
+def test_rates_of_levels_may_change_from_fit_to_fit():
+    """They are constants of what was compiled before."""
+    made = model()
+    layer = made.multilevel_layers[0]
+    fit = {"batch_size": 4, "shuffle": False, "verbose": 0}
+    levels = [0, 1, 2, 2, 1, 0]
+    schedule = ms.Schedule([(0, 1), (1, 1), (2, 2), (1, 1), (0, 1)])
+    for factors in ((1, 1, 1), (1, 2, 4), (1, 1, 1)):
+        before = arrays(layer.kernels), arrays(layer.biases)
+        cycles = ms.CycleSchedule(schedule=schedule, rate_factors=factors)
+        made.fit(X, Y, callbacks=cycles, **fit)  # one callback, no list
+        kernels, _ = descended(*before, levels, 4, factors)
+        for one, other in zip(arrays(layer.kernels), kernels, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@trains
+def test_frozen_layers_stay_as_they_are():
+    inputs = keras.Input((8,))
+    first = ms.MultilevelDense(8, depth=1, name="first")
+    last = ms.MultilevelDense(8, depth=1)
+    made = ms.MultilevelModel(inputs, last(first(inputs)))
+    first.trainable = False
+    made.compile(keras.optimizers.SGD(RATE), "mse")
+    frozen, learning = arrays(first.weights), arrays(last.weights)
+    made.fit(X, Y, batch_size=4, verbose=0, callbacks=[ms.CycleSchedule()])
+    for one, other in zip(arrays(first.weights), frozen, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert all(
+        (a != b).any() for a, b in zip(arrays(last.weights), learning, strict=True)
+    )
+
+
+@trains
+def test_loss_scaling_counts_and_trains():
+    made = model()
+    optimizer = keras.optimizers.SGD(RATE)
+    made.compile(keras.optimizers.LossScaleOptimizer(optimizer, 8.0), "mse")
+    before = arrays(made.trainable_variables)
+    made.fit(X, Y, batch_size=4, verbose=0, callbacks=[ms.CycleSchedule()])
+    assert made.progress.position == 6
+    after = arrays(made.trainable_variables)
+    assert any((a != b).any() for a, b in zip(after, before, strict=True))
+
+
+@trains
+def test_progress_can_be_read_in_the_midst_of_an_epoch():
+    seen = []
+
+    class Reads(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(self.model.progress.position)
+
+    made = model()
+    made.level = 1
+    made.fit(X, Y, batch_size=4, verbose=0, callbacks=[Reads()])
+    assert seen == [1, 2, 3, 4, 5, 6]
 
 
 @trains

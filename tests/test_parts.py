@@ -112,3 +112,16 @@ def test_another_network_is_refused_and_nothing_changed(other):
         ms.prolong(other(), part)
     for one, kept in zip(part.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, kept)
+
+
+def test_what_was_adapted_since_goes_over():
+    norm = layers.Normalization()
+    norm.adapt(3 + 2 * X[..., 0, 0])
+    stack = [keras.Input((16,)), norm, layers.Dense(16, "relu"), layers.Dense(2)]
+    part = keras.Sequential(stack)
+    thin = ms.thinner(part)
+    rows = X[:, 0, :, 0]
+    same(part.layers[0], thin.layers[0], rows)
+    thin.layers[0].adapt(5 + rows)
+    ms.prolong(thin, part)
+    same(thin, part, rows)

@@ -58,3 +58,8 @@ def test_several_devices_are_as_one(results, place, case):
     expected = results["one"][case]
     assert np.ptp(expected) > 0.1  # it has trained something
     np.testing.assert_allclose(results[place][case], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["one", *PLACES[BACKEND]])
+def test_a_dear_level_learns_on_all_devices(results, place):
+    assert results[place]["error after a start on all devices"] < 0.02

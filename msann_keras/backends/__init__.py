@@ -5,6 +5,7 @@
 - `batches(..)`: how samples come to a level;
 - `KEEPS_PROGRAMS`: whether there is `keep_programs(folder)`, which keeps compiled ones;
 - `IS_STATELESS`: whether training steps are functions of the state;
+- `synchronise(model)`: let variables have the values that a running `fit` has come to;
 - `in_scope()`: whether this is inside of a strategy's scope;
 - `has_cycles(model)`: whether there are compiled cycles on coarsened data for a model;
 - `check_place(model)`: refuse a place from where a model cannot be started;

@@ -24,6 +24,11 @@ def keep_programs(folder: Path) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
+def synchronise(model: keras.Model) -> None:
+    """Give variables the values that a `fit` has come to, which it keeps elsewhere."""
+    model.jax_state_sync()
+
+
 def in_scope() -> bool:
     """There are no scopes of strategies."""
     return False

@@ -77,14 +77,18 @@ def keep_programs(folder: Path) -> None:
     os.environ["TF_XLA_FLAGS"] = " ".join([*kept, flag])
 
 
+def synchronise(model: keras.Model) -> None:
+    """Variables have the values that a `fit` has come to."""
+
+
 def in_scope() -> bool:
     """Whether this is inside of a strategy's scope."""
     return tf.distribute.has_strategy()
 
 
 def has_cycles(model: keras.Model) -> bool:
-    """Whether compiled cycles can train a model: they have one device."""
-    return model.distribute_strategy.num_replicas_in_sync == 1
+    """Whether compiled cycles can train a model: it was made under no strategy."""
+    return model.distribute_strategy is tf.distribute.get_strategy()
 
 
 def check_place(model: keras.Model) -> None:
@@ -153,19 +157,17 @@ def share(model: keras.Model) -> None:
         if keras.backend.is_float_dtype(variable.dtype)
         or keras.backend.standardize_dtype(variable.dtype) in ("int32", "int64")
     ]
-    # One type for all, that holds the others exactly.
-    values = [tf.cast(variable.value, tf.float64) for variable in variables]
+    values = [tf.convert_to_tensor(variable.value) for variable in variables]
 
     def of_the_chief(values):
         replica = tf.distribute.get_replica_context()
         leads = replica.replica_id_in_sync_group == 0
-        own = [tf.where(leads, value, tf.zeros_like(value)) for value in values]
-        return replica.all_reduce(tf.distribute.ReduceOp.SUM, own)
+        own = (tf.where(leads, value, tf.zeros_like(value)) for value in values)
+        return [replica.all_reduce(tf.distribute.ReduceOp.SUM, one) for one in own]
 
     summed = tf.function(lambda: strategy.run(of_the_chief, args=(values,)))()
     for variable, value in zip(variables, summed, strict=True):
-        local = strategy.experimental_local_results(value)[0]
-        variable.assign(tf.cast(local, variable.dtype))
+        variable.assign(strategy.experimental_local_results(value)[0])
 
 
 def _workers(strategy: tf.distribute.Strategy) -> int:

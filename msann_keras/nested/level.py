@@ -64,7 +64,8 @@ class Level:
             self.network = coarser.network
         else:
             steps = round(CALL_SECONDS / step_seconds)
-            with here.spread(model) if steps <= 1 else nullcontext():
+            is_dear = step_seconds >= CALL_SECONDS
+            with here.spread(model) if is_dear else nullcontext():
                 self.network = coarsening.network(level)
                 self.network.compile(
                     optimizer=copy_of(model.optimizer, coarsening.rates[level]),

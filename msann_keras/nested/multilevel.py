@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from msann_keras.backends import here
 from msann_keras.layers import MultilevelDense, at_level
 from msann_keras.nested.level import values_of
 from msann_keras.nested.optimizer import copy_of, counter_of, moments
@@ -71,6 +72,7 @@ def begin_warmly(
         beside.result()
     if record.levels:
         _take(model, plain)
+    here.share(model)  # each worker has made a start of its own
     return record
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from msann_keras.images.levels import Images, images_of
+from msann_keras.keras_private import layers_within
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import values_of, weights_of
 from msann_keras.spaces import functional
@@ -49,7 +50,8 @@ def prolong(thin: keras.Model, part: keras.Model) -> None:
 
     Raises:
         TypeError: One of the two is not a Keras model.
-        ValueError: `thin` is no thinner network of `part`. It is unchanged then.
+        ValueError: `thin` is no thinner network of `part`, or `part` has a layer that
+            does not train. It is unchanged then.
 
     >>> x = keras.ops.ones((2, 784))
     >>> hidden, last = keras.layers.Dense(256, "relu"), keras.layers.Dense(16)
@@ -75,6 +77,10 @@ def prolong(thin: keras.Model, part: keras.Model) -> None:
     values = finer_weights(values_of(layers), levels, 1, 0)
     for variable, value in zip(weights_of(levels.layers), values, strict=True):
         variable.assign(value)
+    for layer in levels.layers:
+        for inner in layers_within(layer):
+            if isinstance(inner, keras.layers.Normalization):
+                inner.finalize_state()
 
 
 def _levels(part) -> Images:

@@ -158,10 +158,15 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
                 "`MultilevelOptimizer` must be built with the variables of every level "
                 "before it is applied: `optimizer.build(model.trainable_variables)`."
             )
-        trains = focus.present().level
-        homeless = max(trains, 0)
+        trains, variables = focus.present().level, trainable_variables or self.built_for
+        present = {
+            variable.level for variable in variables if hasattr(variable, "level")
+        }
+        # Loss scaling under a strategy comes here in a thread, where nothing is known.
+        is_clear = trains == EVERY_LEVEL and len(present) == 1
+        homeless = present.pop() if is_clear else max(trains, 0)
         groups: dict[int, list] = {}
-        pairs = zip(grads, trainable_variables or self.built_for, strict=True)
+        pairs = zip(grads, variables, strict=True)
         for gradient, variable in pairs:
             level = getattr(variable, "level", homeless)
             if trains not in (level, EVERY_LEVEL):
@@ -180,20 +185,25 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             variable.value.assign_add(value)
 
     def progress_in(self, values: Sequence) -> Progress:
-        """The progress among values of `variables`, as JAX has them in its state."""
-        known = dict(zip(map(id, self.variables), values, strict=True))
-        own = {name: known[id(v)] for name, v in self._progress.items()}
-        return Progress(**{name: _plain(np.array(x)) for name, x in own.items()})
+        """The progress among values of `variables`, as JAX has them in its state.
+
+        Loss scaling has variables of its own in front.
+        """
+        own = zip(self.variables, values[-len(self.variables) :], strict=True)
+        known = {id(variable): value for variable, value in own}
+        each = {name: known[id(v)] for name, v in self._progress.items()}
+        return Progress(**{name: _plain(np.array(x)) for name, x in each.items()})
 
     def with_progress(self, values: Sequence, progress: Progress) -> list:
         """Such values, with another progress among them."""
         names = {id(variable): name for name, variable in self._progress.items()}
-        return [
-            ops.cast(getattr(progress, names[id(variable)]), variable.dtype)
-            if id(variable) in names
-            else value
-            for variable, value in zip(self.variables, values, strict=True)
-        ]
+        result = list(values)
+        for place, variable in enumerate(reversed(self.variables), start=1):
+            if (name := names.get(id(variable))) is not None:
+                most = np.iinfo(variable.dtype).max
+                counted = np.minimum(getattr(progress, name), most)
+                result[-place] = ops.cast(counted, variable.dtype)
+        return result
 
     @property
     def progress(self) -> Progress:
@@ -248,7 +258,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         Args:
             factors: As `rate_factors`, which without any are in force again.
         """
-        for rate, factor in zip(self._rates, self.check_factors(factors), strict=True):
+        self.factors = self.check_factors(factors)
+        for rate, factor in zip(self._rates, self.factors, strict=True):
             rate.factor.assign(factor)
 
     def check_factors(self, factors: Sequence[float] | None) -> tuple[float, ...]:
@@ -280,7 +291,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     def finalize_variable_values(self, var_list):
         """Let each copy finish its averages, as `fit` asks at its end."""
         for level, optimizer in enumerate(self.levels):
-            if optimizer.iterations > 0:  # before the first step they are zero
+            # Before the first step they are zero.
+            if optimizer.use_ema and optimizer.iterations > 0:
                 optimizer.finalize_variable_values(at_level(var_list, level))
 
     # The copies are saved as parts of this object, so it saves only what is its own.

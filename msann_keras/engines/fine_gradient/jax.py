@@ -62,10 +62,12 @@ class FineGradient:
         """Make visits, until the data end."""
         logs = None
         for level, steps in visits:
-            if level not in self._functions:
-                self._functions[level] = self._compiled(level)
-            merge, step = self._functions[level]
-            frozen, batches = merge(self._state[0]), 0
+            # The rates' factors are constants of what is compiled.
+            key = level, unwrapped(self.model.optimizer).factors
+            if key not in self._functions:
+                self._functions[key] = self._compiled(level)
+            merge, step = self._functions[key]
+            frozen, batches = merge(self._state[:2]), 0
             for data in islice(iterator, steps):
                 logs, self._state = step(self._state, frozen, data)
                 self._count(level, data)
@@ -76,7 +78,8 @@ class FineGradient:
         optimizer = unwrapped(self.model.optimizer)
         variables = optimizer.with_progress(variables, self._progress)
         self._state = trained, others, variables, metrics
-        return logs
+        # A session's clock is for the steps, and not for sending them off.
+        return logs if self.model.session is None else jax.block_until_ready(logs)
 
     def _compiled(self, level):
         """Functions that merge the other levels, and that make a step; see below."""
@@ -85,12 +88,14 @@ class FineGradient:
             return merge, step
         return jax.jit(merge), jax.jit(step, donate_argnums=0)
 
-    def _merge(self, level, trained):
+    def _merge(self, level, values):
         """The other levels' share of every layer's Theta, constant during a visit."""
         model = self.model
         if level == EVERY_LEVEL:
             return [None for _ in model.multilevel_layers]
-        mapping = [*zip(model.trainable_variables, trained, strict=True)]
+        variables = model.trainable_variables, model.non_trainable_variables
+        pairs = zip(variables, values, strict=True)
+        mapping = [pair for both in pairs for pair in zip(*both, strict=True)]
         with keras.StatelessScope(mapping):
             return [layer.theta(without=level) for layer in model.multilevel_layers]
 

@@ -150,9 +150,10 @@ def warm_start(
         outcome = "The model is unchanged."
     else:
         samples = _samples(parts, validation_data, coarsening)
+        budget = plan.seconds - plan.compiling if seconds is None else seconds
         audience = Audience(callbacks, model, began)
         nested = NestedIteration(
-            model, plan, coarsening, samples, batch_size, seconds, audience, display
+            model, plan, coarsening, samples, batch_size, budget, audience, display
         )
         audience.begin()
         outcome = "The model has what its coarse networks learned."

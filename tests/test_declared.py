@@ -17,7 +17,7 @@ EXTRAS = {
     "msann_keras": ["prolongation", "tensorflow", "jax"],
     "experiments": ["tensorflow", "experiments", "benchmarks"],
     "benchmarks": ["tensorflow", "experiments", "benchmarks"],
-    "tests": ["tensorflow", "experiments", "prolongation", "benchmarks", "dev"],
+    "tests": ["tensorflow", "experiments", "prolongation", "benchmarks", "dev", "jax"],
 }
 
 
@@ -34,7 +34,8 @@ def normal(name):
 def imported(folder):
     """Top-level modules from elsewhere that any file of a folder imports."""
     files = list((ROOT / folder).rglob("*.py"))
-    own = OURS | {file.stem for file in files if folder == "tests"}
+    beside = [*files, *(ROOT / "examples").glob("*.py")] if folder == "tests" else []
+    own = OURS | {file.stem for file in beside}
     found = set()
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -132,7 +132,7 @@ def test_frozen_layers_stay_as_they_are():
 @trains
 def test_loss_scaling_counts_and_trains():
     made = model()
-    optimizer = keras.optimizers.SGD(RATE)
+    optimizer = ms.MultilevelOptimizer(keras.optimizers.SGD(RATE), DEPTH)
     made.compile(keras.optimizers.LossScaleOptimizer(optimizer, 8.0), "mse")
     before = arrays(made.trainable_variables)
     made.fit(X, Y, batch_size=4, verbose=0, callbacks=[ms.CycleSchedule()])

@@ -67,14 +67,22 @@ def test_a_level_of_smaller_images_must_learn_faster():
     assert trained(error, most=2_000)[0].cooling is None
 
 
-def test_one_look_may_be_taken_in_by_noise():
+def test_one_bad_look_says_nothing():
     def error(step):
         return 5.0 if 30 < step < 40 else 1 / (1 + step)
 
     hasty = UNITS._replace(first=16)
-    assert trained(error, pace=hasty, most=500)[0].cooling[0] == 37
-    patient = hasty._replace(looks=2)
-    assert trained(error, pace=patient, most=500)[0].cooling is None
+    assert trained(error, pace=hasty, most=500)[0].cooling is None
+
+
+def test_several_looks_must_agree():
+    for looks in (1, 2, 3):
+        pace = UNITS._replace(looks=looks)
+        leaving, _ = trained(lambda step: 0.1, pace=pace)
+        judged = [step for step, _ in leaving.errors]
+        can_tell = next(step for step in judged if step >= 2 * judged[1])
+        late = judged.index(leaving.cooling[0]) - judged.index(can_tell)
+        assert late == looks - 1
 
 
 def test_the_rate_falls_linearly_to_its_last():

@@ -13,6 +13,7 @@ from msann.arrays import MAX_ENTRIES
 from msann.schedules import EVERY_LEVEL
 from msann.topology import MAX_DEPTH
 from msann_keras import focus
+from msann_keras.backends import here
 from msann_keras.layers import at_level
 from msann_keras.optimizers.progress import Progress
 from msann_keras.optimizers.rates import LevelRate, is_schedule, schedule_of
@@ -159,9 +160,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
                 "before it is applied: `optimizer.build(model.trainable_variables)`."
             )
         trains, variables = focus.present().level, trainable_variables or self.built_for
-        present = {
-            variable.level for variable in variables if hasattr(variable, "level")
-        }
+        present = {v.level for v in variables if hasattr(v, "level")}
         # Loss scaling under a strategy comes here in a thread, where nothing is known.
         is_clear = trains == EVERY_LEVEL and len(present) == 1
         homeless = present.pop() if is_clear else max(trains, 0)
@@ -169,8 +168,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         pairs = zip(grads, variables, strict=True)
         for gradient, variable in pairs:
             level = getattr(variable, "level", homeless)
-            if trains not in (level, EVERY_LEVEL):
-                continue  # on JAX every variable has a gradient
+            if here.IS_STATELESS and trains not in (level, EVERY_LEVEL):
+                continue  # every variable has a gradient
             groups.setdefault(level, []).append((gradient, variable))
         # Level 0 last: a constraint on Theta is its to fulfil, after the others' steps.
         for level, pairs in sorted(groups.items(), reverse=True):
@@ -197,8 +196,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
     def with_progress(self, values: Sequence, progress: Progress) -> list:
         """Such values, with another progress among them."""
         names = {id(variable): name for name, variable in self._progress.items()}
-        result = list(values)
-        for place, variable in enumerate(reversed(self.variables), start=1):
+        result = [*values]
+        for place, variable in enumerate(reversed(self.variables), 1):
             if (name := names.get(id(variable))) is not None:
                 most = np.iinfo(variable.dtype).max
                 counted = np.minimum(getattr(progress, name), most)

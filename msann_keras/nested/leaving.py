@@ -72,6 +72,8 @@ class Leaving(keras.callbacks.Callback):
         """After a call of one or more steps: go on, cool down, or stop."""
         self.steps = self._count() - self.first
         self._tell()
+        if self.model.stop_training:
+            return
         spent = self.clock() - self.began
         if self.cooling is None:
             due = spent >= STEADY * self.seconds

@@ -16,8 +16,7 @@ EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
 	tests/test_warm_start_kept.py tests/test_nested_level.py \
 	tests/test_nested_iteration.py tests/test_images.py tests/test_images_refused.py \
 	tests/test_strangers.py tests/test_stencils.py tests/test_fields.py \
-	tests/test_normalised.py tests/test_compile_cache.py tests/test_transfer.py \
-	tests/test_initializers.py tests/test_convert.py tests/test_merge.py \
+	tests/test_normalised.py tests/test_compile_cache.py \
 	tests/test_parts.py tests/test_every_backend.py tests/test_replicas.py tests/test_examples.py
 # CI names a release whose wheel is small.
 TORCH ?= torch
@@ -50,7 +49,8 @@ test-kill: install ## Slow tests that CI runs too: sweeps and workers that are k
 
 test-jax: .venv-jax/.installed ## What runs on every backend, on JAX, in a .venv of its own
 	KERAS_BACKEND=jax JAX_ENABLE_X64=1 .venv-jax/bin/python -m pytest -q $(EVERY_BACKEND) \
-		tests/test_cycle_schedule.py
+		tests/test_transfer.py tests/test_initializers.py tests/test_convert.py \
+		tests/test_merge.py tests/test_cycle_schedule.py
 
 test-torch: .venv-torch/.installed ## The same on torch
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q $(EVERY_BACKEND)

@@ -204,9 +204,10 @@ class MultilevelDense(keras.layers.Layer):
                 f"Kernel and bias of the layer {self.name!r} must have the shapes "
                 f"{expected}. Received: {received}"
             )
-        self.kernels[0].assign(kernel if rest is None else kernel - rest)
+        self.kernels[0].assign(kernel if rest is None else ops.subtract(kernel, rest))
         if self.use_bias:
-            self.biases[0].assign(bias if rest_bias is None else bias - rest_bias)
+            own = bias if rest_bias is None else ops.subtract(bias, rest_bias)
+            self.biases[0].assign(own)
 
     def gather(self) -> None:
         """Move the whole of Theta into level 0; the output stays the same."""

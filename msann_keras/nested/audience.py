@@ -51,7 +51,7 @@ class Audience:
         """
         seconds = self.clock() - self.began
         due = seconds >= max(PATIENCE * self.last, self.last + SELDOM * self.cost)
-        if not self.any or not (now or due):
+        if not self.any or self.has_enough or not (now or due):
             return
         show()
         self.cost = self.clock() - self.began - seconds

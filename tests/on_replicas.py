@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from contextlib import nullcontext
+from functools import partial
 
 IS_JAX = os.environ.get("KERAS_BACKEND") == "jax"
 if IS_JAX and __name__ == "__main__":
@@ -20,6 +21,7 @@ import numpy as np  # noqa: E402
 
 import msann_keras as ms  # noqa: E402
 from msann_keras import level_plans  # noqa: E402
+from msann_keras.nested import multilevel  # noqa: E402
 
 RNG = np.random.default_rng(5)
 # On TensorFlow the last batch is smaller; on JAX each must divide by the devices.
@@ -93,9 +95,9 @@ def weights(model):
     return [keras.ops.convert_to_numpy(x).ravel() for x in model.trainable_variables]
 
 
-def trained(scope, level, compiled, fitted):
+def trained(scope, level, compiled, fitted, depth=2):
     with scope():
-        model = ms.multilevel(network(16), depth=2, keep_weights=True)
+        model = ms.multilevel(network(16), depth, keep_weights=True)
         model.compile(**{"optimizer": "adam", "loss": "mse"} | compiled)
     model.level = level
     fit = {"batch_size": 16, "epochs": 3, "shuffle": False, "verbose": 0}
@@ -115,6 +117,18 @@ def started(scope, *more, speed=1e10):
     return model
 
 
+def automatic(scope):
+    """A multilevel model that begins with a warm start, in each worker's own time."""
+    multilevel.warm_start = partial(ms.warm_start, depth=3, seconds=0.5)
+    with scope():
+        model = ms.multilevel(network(64), depth=3)
+        model.compile("adam", "mse")
+    cycles = ms.CycleSchedule("auto")
+    options = {"batch_size": 16, "shuffle": False, "verbose": 0}
+    model.fit(WAVES, -WAVES, callbacks=[cycles], **options)
+    return model
+
+
 def fitted(model):
     """It trains on."""
     model.fit(WAVES, -WAVES, batch_size=16, shuffle=False, verbose=0)
@@ -125,6 +139,8 @@ if __name__ == "__main__":
     where, file = sys.argv[1:]
     scope = place(where)
     result = {name: trained(scope, *case) for name, case in CASES.items()}
+    result["depth 0"] = trained(scope, 0, {}, {}, depth=0)
+    result["auto"] = np.concatenate(weights(automatic(scope)))
     # Each replica normalises its own part of a batch, so that one is not trained on.
     normalised = started(scope, keras.layers.BatchNormalization())
     result["warm start"] = np.concatenate(weights(normalised))

@@ -25,7 +25,7 @@ PLACES = {
 }
 CASES = [
     *("every level", "level 0", "level 1", "level 2", "W-cycles", "rates of levels"),
-    *("three steps a call", "an optimizer with momentum"),
+    *("three steps a call", "an optimizer with momentum", "depth 0"),
     *("warm start", "warm start, then fit"),
 ]
 
@@ -63,3 +63,10 @@ def test_several_devices_are_as_one(results, place, case):
 @pytest.mark.parametrize("place", ["one", *PLACES[BACKEND]])
 def test_a_dear_level_learns_on_all_devices(results, place):
     assert results[place]["error after a start on all devices"] < 0.02
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="there are workers on TensorFlow")
+def test_workers_that_start_in_their_own_time_go_on_with_the_same(results):
+    one, two = (results[f"worker {index}"]["auto"] for index in range(2))
+    assert np.ptp(one) > 0.1
+    np.testing.assert_array_equal(one, two)

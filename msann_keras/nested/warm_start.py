@@ -140,6 +140,7 @@ def warm_start(
     plan, coarsening = planned(graph, parts, topology, depth, batch_size)
     display = Display(1 if verbose == "auto" else verbose)
     display.say(plan.reason)
+    samples = _samples(parts, validation_data, coarsening) if plan.depth else None
     if not model.optimizer.built:
         with here.place_of(model):
             model.optimizer.build(model.trainable_variables)
@@ -149,7 +150,6 @@ def warm_start(
     elif not plan.depth:
         outcome = "The model is unchanged."
     else:
-        samples = _samples(parts, validation_data, coarsening)
         budget = plan.seconds - plan.compiling if seconds is None else seconds
         audience = Audience(callbacks, model, began)
         nested = NestedIteration(

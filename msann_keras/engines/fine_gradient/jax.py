@@ -40,8 +40,7 @@ class FineGradient:
         """Keras calls it with the state and the iterator, for logs and a new state."""
 
         def train_function(state, iterator):
-            # What the variables hold now is where they are synchronised, at the latest
-            # when an epoch begins; the state always has it.
+            # Variables are empty while Keras trains; the state has their values.
             self._state = state
             optimizer = unwrapped(self.model.optimizer)
             self._progress = optimizer.progress_in(self._state[2])

@@ -21,7 +21,8 @@ it stand
                               quarter of the sides and then half, by hand
     CycleSchedule, auto       a multilevel model, otherwise as the warm start at 1e-3
 
-Each run is a process of its own, and one whose file is there is not made again.
+The picture has all of these, or those that `--drawn` names. Each run is a process of
+its own, and one whose file is there is not made again.
 """
 
 import argparse
@@ -30,7 +31,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.practice.report import load, picture, summary, table
+from benchmarks.practice.report import STYLES, load, picture, summary, table
 from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import (
     AS_WRITTEN,
@@ -151,6 +152,7 @@ def main():
     parser.add_argument("--limit", type=float, help="seconds; the task's by default")
     parser.add_argument("--folder", type=Path, default=Path("runs/practice"))
     parser.add_argument("--picture", type=Path, default=Path("docs/practice.png"))
+    parser.add_argument("--drawn", nargs="+", choices=STYLES, default=[*STYLES])
     parser.add_argument("--report-only", action="store_true", help="make no runs")
     options = parser.parse_args()
     seeds = options.seeds or ([1] if options.quick else [1, 2, 3])
@@ -172,7 +174,7 @@ def main():
     if not groups:
         sys.exit(f"There are no runs of {', '.join(names)} in {options.folder}.")
     print(f"\n{table(groups)}\n\n{summary(groups)}\n")
-    picture(groups, options.picture)
+    picture(groups, options.picture, options.drawn)
     print(f"picture: {options.picture}; runs: {options.folder}")
 
 

@@ -204,8 +204,8 @@ def middle_curve(traces, points=200):
     return moments, np.median(errors, axis=0)
 
 
-def picture(groups, path):
-    """Error against seconds, a panel for each task."""
+def picture(groups, path, methods=tuple(STYLES)):
+    """Error against seconds, a panel for each task, of all methods or of some."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -217,13 +217,15 @@ def picture(groups, path):
     figure, axes = pyplot.subplots(
         lines,
         columns,
-        figsize=(4.2 * columns, 3.4 * lines + 0.5),
+        figsize=(max(6.4, 4.2 * columns), 3.4 * lines + 0.5),
         squeeze=False,
         layout="constrained",
     )
     labelled = {}
     for axis, ((task, limit), runs) in zip(axes.flat, groups.items(), strict=False):
         for method, by_share in settings_of(runs).items():
+            if method not in methods:
+                continue
             style, colour = STYLES[method]
             traces = list(_traces(runs, by_share[SHARES[-1]]).values())
             for trace in traces:

@@ -31,6 +31,9 @@ class Pace(NamedTuple):
         fall: A level is worth its time while its error falls faster than steps^-fall.
         cools: Whether the rate goes down before a level is left.
         looks: So many judgements in a row must say that it falls more slowly.
+        by_steps: Whether the time that the plan gives is counted in steps, each as long
+            as the plan says. Convolutions may take several times as long as that, but
+            those of all levels do, and so a start makes the same steps on any machine.
     """
 
     stride: int
@@ -39,6 +42,7 @@ class Pace(NamedTuple):
     fall: float
     cools: bool = True
     looks: int = 1
+    by_steps: bool = False
 
 
 #: Of networks whose units coarsen: a level holds all but what its data lack.
@@ -46,7 +50,7 @@ UNITS = Pace(stride=2, factors=(1.0, 2.0, 4.0), first=64, fall=0.2)
 #: Of thinner convolutions, which do on whole images what the network then does, and
 #: learn more in a second: they stay while there is any gain. Their errors go up and
 #: down; so several looks must say that there is none.
-IMAGES = Pace(stride=1, factors=(1.0,), first=64, fall=0.05, looks=3)
+IMAGES = Pace(stride=1, factors=(1.0,), first=64, fall=0.05, looks=3, by_steps=True)
 #: Of levels whose network does something else on the finer data: what it still learns
 #: of its own data has to be learned anew there.
 SMALLER_IMAGES = Pace(

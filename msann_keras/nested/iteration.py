@@ -38,7 +38,7 @@ class NestedIteration:
         coarsening: The model's spaces.
         samples: To train on and to judge by.
         batch_size: Samples of a step.
-        seconds: Time for training all levels.
+        seconds: Time for training all levels; by default what the plan says.
         audience: The user's callbacks.
         display: What is printed.
 
@@ -56,12 +56,14 @@ class NestedIteration:
         coarsening: Coarsening,
         samples: Samples,
         batch_size: int,
-        seconds: float,
+        seconds: float | None,
         audience: Audience,
         display: Display,
     ):
         self.model, self.plan, self.coarsening = model, plan, coarsening
-        self.samples, self.batch_size, self.seconds = samples, batch_size, seconds
+        self.samples, self.batch_size = samples, batch_size
+        self.by_steps = seconds is None and plan.pace.by_steps
+        self.seconds = plan.seconds - plan.compiling if seconds is None else seconds
         self.audience, self.display = audience, display
         self.records: list[LevelRecord] = []
         self.level: Level | None = None
@@ -155,8 +157,9 @@ class NestedIteration:
         """Train the level until it is left; its error on what is held out then."""
         level = self.level
         tried, seconds_tried = (0, 0.0) if self.records else self._trials
-        left = self.seconds - seconds_tried - sum(one.seconds for one in self.records)
+        left = self.seconds - seconds_tried - sum(map(self._spent, self.records))
         began = time.perf_counter()
+        step = self.plan.levels[level.level].step_seconds
         self.display.begin(level.level)
 
         def tell(steps, loss):
@@ -171,6 +174,7 @@ class NestedIteration:
             left if coming is None else left * SHARE,
             (lambda: True) if coming is None else coming.done,
             tell,
+            (lambda: step * leaving.steps) if self.by_steps else time.perf_counter,
         )
         before = level.state()
         level.fit(callbacks=[leaving])
@@ -191,6 +195,11 @@ class NestedIteration:
         if coming is not None and not self.audience.has_enough:
             self.audience.look(self._show, at_last, now=True)
         return at_last
+
+    def _spent(self, record: LevelRecord) -> float:
+        """Of the time for training all levels."""
+        step = self.plan.levels[record.level].step_seconds
+        return step * record.steps if self.by_steps else record.seconds
 
     def _floor(self, level: Level) -> float:
         """The loss near which the level has nothing more to learn; 0 if unknown."""

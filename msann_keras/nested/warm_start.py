@@ -150,10 +150,9 @@ def warm_start(
     elif not plan.depth:
         outcome = "The model is unchanged."
     else:
-        budget = plan.seconds - plan.compiling if seconds is None else seconds
         audience = Audience(callbacks, model, began)
         nested = NestedIteration(
-            model, plan, coarsening, samples, batch_size, budget, audience, display
+            model, plan, coarsening, samples, batch_size, seconds, audience, display
         )
         audience.begin()
         outcome = "The model has what its coarse networks learned."

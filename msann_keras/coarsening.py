@@ -40,11 +40,14 @@ class Hidden(NamedTuple):
         units: The levels of their space.
         draw: Makes a kernel of a given shape that reads them.
         axis: Of that kernel.
+        apart: The share of a draw that tells prolonged units apart. Smooth fields come
+            out sooner with less of it.
     """
 
     units: Chain
     draw: Callable[[tuple[int, ...]], Any]
     axis: int = 0
+    apart: float = 0.3
 
 
 class Coarsening(NamedTuple):

@@ -220,6 +220,20 @@ def test_a_warm_start_learns_an_operator(depth, tmp_path):
     assert error(loaded) == pytest.approx(error(model), rel=1e-4)
 
 
+def test_a_start_makes_as_many_steps_on_any_machine(monkeypatch):
+    def start(speed):
+        monkeypatch.setattr(level_plans, "speed", lambda: speed)
+        options = {"depth": 1, "batch_size": 16, "verbose": 0}
+        return ms.warm_start(compiled(unet()), IMAGES[:176], Y[:176], **options)
+
+    slow, fast = start(1e3), start(1e4)
+    whole, thin = (one.step_seconds for one in slow.plan.levels[:2])
+    # 11 batches a pass, by which the plan counts; no error ends the level earlier.
+    steps = level_plans.PASSES * 11 * whole / thin
+    assert [one.steps for one in slow.levels] == [one.steps for one in fast.levels]
+    assert slow.levels[0].steps == pytest.approx(steps, rel=0.05)
+
+
 def test_images_may_be_standardised_first():
     norm = layers.Normalization(axis=-1)
     norm.adapt(3 + 5 * IMAGES)

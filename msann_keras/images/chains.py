@@ -16,6 +16,10 @@ from msann_keras.coarsening import Hidden
 from msann_keras.images.stencils import DEPTHWISE, SEPARABLE, TRANSPOSED
 from msann_keras.initializers import for_level
 
+#: The share of a draw that tells prolonged channels apart. They are few, and with less
+#: of it the whole network learns slowly after a start.
+APART = 1.0
+
 
 def pixels_of(tensors) -> Chain:
     """What an image lives on, from its tensors at all levels; labels have no pixels."""
@@ -67,7 +71,8 @@ def roles_of(layer, place, chains) -> tuple[int, Hidden | None]:
     initializer = getattr(layer, "kernel_initializer", None)
     if isinstance(layer, SEPARABLE):
         initializer = layer.pointwise_initializer
-    return units, Hidden(_channels(one), for_level(initializer, 1), reads)
+    draw = for_level(initializer, 1)
+    return units, Hidden(_channels(one), draw, reads, APART)
 
 
 def _channels(one: Chain) -> Chain:

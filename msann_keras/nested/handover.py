@@ -19,8 +19,6 @@ from msann.prolongation.composition import nearest
 from msann.topology import Chain
 from msann_keras.coarsening import Coarsening
 
-#: The share of a draw that tells apart prolonged units.
-APART = 0.3
 #: Least sqrt(v) as a share of the largest one in a weight, and in all.
 LEAST, TINY = 1e-4, 1e-12
 
@@ -163,7 +161,7 @@ def finer_weights(
         draw = ops.convert_to_numpy(hidden.draw(result[at].shape))
         draw = draw.astype(result[at].dtype)
         rest = complement(draw, hidden.units, coarse, fine, hidden.axis)
-        result[at] = result[at] + APART * rest
+        result[at] = result[at] + hidden.apart * rest
     return result
 
 

@@ -35,8 +35,8 @@ CHEAPER, WORTHWHILE = 1.5, 4.0
 #: What that takes for each layer, in seconds.
 MAKING_READY = 0.1
 #: Half the channels multiply a quarter of the numbers, but move half of them. So a step
-#: takes two fifths of a whole one, which is so many times as long as its products say.
-MOVING = 1.6
+#: takes this share of one of the whole network at least.
+THIN = 0.4
 
 
 def planned_images(
@@ -84,10 +84,7 @@ def planned_images(
     if topology == "kernels" or (topology is None and is_rough):
         images = images.without_stencils()
     steps = len(parts[0][0]) / batch_size
-    seconds = [
-        seconds_of(cost * batch_size * (MOVING if size.is_thin else 1))
-        for cost, size in zip(images.costs, images.sizes, strict=True)
-    ]
+    seconds = [seconds_of(cost * batch_size) for cost in _costs(images)]
     compiling = MAKING_READY * len(graph.layers)
     suggested = depth
     if depth == "auto":
@@ -132,6 +129,14 @@ def _suggested(images, targets, seconds) -> int:
             continue
         result = level
     return result
+
+
+def _costs(images: Images) -> list[float]:
+    """Multiply-adds that take as long as a sample does at each level."""
+    whole, *others = images.costs
+    if not images.sizes[-1].is_thin:
+        return images.costs
+    return [whole, *(max(1.0, THIN * whole / others[0]) * cost for cost in others)]
 
 
 def _lost(name, arrays, tensors, pixels: list[Chain]) -> list[float] | None:

@@ -64,9 +64,10 @@ test-torch: .venv-torch/.installed ## The same on torch
 test-slow: install ## Run the slow tests
 	$(RUN) -m pytest -q -m slow
 
-lint: install ## Check style and formatting
+lint: install ## Check style, formatting and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 release-check: install ## Build what would be published; use it in an empty environment
 	release/check $(PYTHON)
@@ -155,5 +156,5 @@ benchmark-prolongation: install ## Seconds to an optimal P, beside pymanopt at e
 	OPENBLAS_NUM_THREADS=1 $(RUN) -m benchmarks.prolongation
 
 clean: ## Remove .venv, caches, runs and figures
-	rm -rf $(VENV) .venv-jax .venv-torch runs figures build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-jax .venv-torch runs figures build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -39,4 +39,7 @@ loaded = keras.models.load_model(HERE / "multilevel.keras")
 np.testing.assert_array_equal(
     loaded.predict(x[:64], verbose=0), multilevel.predict(x[:64], verbose=0)
 )
-print(f"msann_keras {msann_keras.__version__}, installed: comes to {error:.4f}, saves.")
+print(
+    f"msann_keras {msann_keras.__version__} works where it is installed: the first "
+    f"example comes to {error:.4f}, and models are saved and loaded."
+)

@@ -17,7 +17,7 @@ from keras import ops
 
 from msann.prolongation.composition import nearest
 from msann.topology import Chain
-from msann_keras.coarsening import Coarsening
+from msann_keras.coarse_networks import CoarseNetworks
 
 #: The share of a draw that tells apart prolonged units.
 APART = 0.3
@@ -139,7 +139,7 @@ def prolonged_moments(
 
 def finer_weights(
     values: Sequence[np.ndarray],
-    coarsening: Coarsening,
+    coarsening: CoarseNetworks,
     coarse: int,
     fine: int,
     apart: bool = True,

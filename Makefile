@@ -22,7 +22,7 @@ EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
 TORCH ?= torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-jax test-torch test-kill test-slow lint format experiment-mnist experiment-mnist-quick \
+.PHONY: help install test test-jax test-torch test-kill test-slow lint release-check format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates report \
 	table1 table2 table3 figure5 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
@@ -64,9 +64,13 @@ test-torch: .venv-torch/.installed ## The same on torch
 test-slow: install ## Run the slow tests
 	$(RUN) -m pytest -q -m slow
 
-lint: install ## Check style and formatting
+lint: install ## Check style, formatting and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+release-check: install ## Build what would be published; use it in an empty environment
+	release/check $(PYTHON)
 
 format: install ## Format the code
 	$(VENV)/bin/ruff format .
@@ -152,5 +156,5 @@ benchmark-prolongation: install ## Seconds to an optimal P, beside pymanopt at e
 	OPENBLAS_NUM_THREADS=1 $(RUN) -m benchmarks.prolongation
 
 clean: ## Remove .venv, caches, runs and figures
-	rm -rf $(VENV) .venv-jax .venv-torch runs figures build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-jax .venv-torch runs figures build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

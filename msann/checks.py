@@ -23,7 +23,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
 
 
 def integer(
-    name: str, value: Any, least: int | None = None, most: int | None = None
+    name: str, value: Any, least: int | None = None, most: float | None = None
 ) -> int:
     """An integer between two bounds, NumPy's integers among them.
 
@@ -31,7 +31,7 @@ def integer(
         name: Of the argument, for the error.
         value: What came in.
         least: Smallest value allowed, if there is one.
-        most: Largest value allowed, if there is one.
+        most: Largest value allowed, if there is one; infinity is none.
 
     Returns:
         A Python `int`.
@@ -97,14 +97,15 @@ def number(
         result = float(value) if is_real else None
     except OverflowError:  # an integer beyond the largest float
         result = None
-    if nan and result is not None and math.isnan(result):
+    if result is not None and (
+        nan
+        if math.isnan(result)
+        else (infinite or math.isfinite(result))
+        and _within(result, least, most, above, below)
+    ):
         return result
-    fits = result is not None and (infinite or math.isfinite(result))
-    fits = fits and _within(result, least, most, above, below)
-    if not fits or math.isnan(result):
-        bounds = _bounds(least, most, above, below)
-        refuse(name, value, f"a {'' if infinite else 'finite '}number{bounds}")
-    return result
+    bounds = _bounds(least, most, above, below)
+    refuse(name, value, f"a {'' if infinite else 'finite '}number{bounds}")
 
 
 def flag(name: str, value: Any) -> bool:
@@ -183,13 +184,14 @@ def each(name: str, values: Any, wanted: str) -> Iterable:
     Traceback (most recent call last):
     ValueError: `visits` must be a sequence of visits. Received: visits='01'
     """
-    is_other = isinstance(values, str | bytes | dict | set)
     try:
         if hasattr(values, "__len__"):
             len(values)  # which arrays without an axis and sparse ones have not
-        return iter(None if is_other else values)
+        if not isinstance(values, str | bytes | dict | set):
+            return iter(values)
     except TypeError:
-        refuse(name, values, f"a sequence of {wanted}")
+        pass
+    refuse(name, values, f"a sequence of {wanted}")
 
 
 def refuse(name: str, value: Any, wanted: str) -> NoReturn:

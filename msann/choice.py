@@ -118,7 +118,7 @@ def best_lattice(
     lost = {one: total_lost(one, fields) for one in candidates}  # pairs are cheap
     good = [one for one in lost if lost[one] <= SHORTLIST * min(lost.values())]
     lost |= {(fine := smoothed(one)): total_lost(fine, fields) for one in good}
-    return min(lost, key=lost.get)
+    return min(lost, key=lost.__getitem__)
 
 
 def total_lost(

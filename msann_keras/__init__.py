@@ -40,7 +40,7 @@ from msann_keras.nested import Record, prolong, thinner, warm_start
 from msann_keras.optimizers import MultilevelOptimizer, TF1RMSprop
 from msann_keras.plan import plan
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "EVERY_LEVEL",

@@ -14,7 +14,7 @@ the two ends of a dense layer live (`coarse_forms.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -23,35 +23,22 @@ import numpy as np
 from msann.hierarchy import Hierarchy, Weight
 from msann.topology import Chain
 from msann_keras.averages import averaged, dtype_of_averages
+from msann_keras.coarse_networks import Hidden
 from msann_keras.initializers import for_level
 from msann_keras.kinds import (
     DENSE,
     RESHAPING,
+    coarse_form,
     copied,
 )
 from msann_keras.spaces import Walk
 from msann_keras.transfer import on_averages, prolonged, restricted
 
 
-class Hidden(NamedTuple):
-    """Hidden units, which are alike when they are prolonged.
-
-    Attributes:
-        units: The levels of their space.
-        draw: Makes a kernel of a given shape that reads them.
-        axis: Of that kernel.
-        apart: The share of a draw that tells prolonged units apart. Smooth fields come
-            out sooner with less of it.
-    """
-
-    units: Chain
-    draw: Callable[[tuple[int, ...]], Any]
-    axis: int = 0
-    apart: float = 0.3
-
-
 class Coarsening(NamedTuple):
-    """What coarse networks are made of; `coarsened` finds it out.
+    """What coarse networks of dense layers are made of; `coarsened` finds it out.
+
+    To a warm start it is a `CoarseNetworks`.
 
     Attributes:
         seen: The model as spaces and layers.
@@ -146,12 +133,13 @@ class Coarsening(NamedTuple):
 
         def coarse(layer):
             if layer.name in self.seen.stem_layers:
-                return RESHAPING.coarse(layer, None)
+                return coarse_form(layer, RESHAPING)
             step = steps[layer.name]
-            space = self.chains.get(step.target)
-            if step.kind is RESHAPING and space.sizes[-1] == space.sizes[0]:
-                return copied(layer)  # what stays whole is folded as it was
-            return step.kind.coarse(layer, units.get(layer.name))
+            if step.kind is RESHAPING:
+                sizes = self.chains[step.target].sizes
+                if sizes[-1] == sizes[0]:
+                    return copied(layer)  # what stays whole is folded as it was
+            return coarse_form(layer, step.kind, units.get(layer.name))
 
         graph, stem = self.seen.graph, self.seen.stem
         inputs = [

@@ -74,7 +74,7 @@ def copied(
 
 
 def dense_like(
-    layer: keras.layers.Layer, kind: type = keras.layers.Dense, **others: Any
+    layer: keras.layers.Layer, kind: type[Any] = keras.layers.Dense, **others: Any
 ) -> keras.layers.Dense:
     """A dense layer with the config of another one, but for what is given.
 
@@ -122,6 +122,24 @@ class Kind(NamedTuple):
 
     layers: tuple[type, ...]
     coarse: Callable[[keras.layers.Layer, int | None], keras.layers.Layer] | None
+
+
+def coarse_form(
+    layer: keras.layers.Layer, kind: Kind | None, units: int | None = None
+) -> keras.layers.Layer:
+    """A layer's form on a coarse level.
+
+    Args:
+        layer: Of a model.
+        kind: Of the layer.
+        units: The size there of the space that it makes, if it makes one.
+
+    Raises:
+        ValueError: Layers of that kind have no coarse form.
+    """
+    if kind is None or kind.coarse is None:
+        raise ValueError(f"The layer {layer.name!r} has no coarse form.")
+    return kind.coarse(layer, units)
 
 
 #: Layers that draw random numbers when they train.

@@ -132,10 +132,10 @@ class Plan(NamedTuple):
                     f"{1e3 * one.step_seconds:.1f}",
                 ]
             )
-        if self.levels[0].seen is not None:
+        if seen := [one.seen for one in self.levels if one.seen is not None]:
             rows[0].append("an output sees")
-            for row, one in zip(rows[1:], self.levels, strict=True):
-                row.append(f"{100 * one.seen:.0f} %")
+            for row, share in zip(rows[1:], seen, strict=True):
+                row.append(f"{100 * share:.0f} %")
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(

@@ -46,8 +46,8 @@ def fields_of(seen: Walk, parts: Parts) -> Fields:
     count = max(LEAST_SAMPLE, min(SAMPLE, NUMBERS // largest))
     every = max(1, samples // count)
     rows = slice(0, count * every, every)
-    inputs, targets, _ = rows_of(parts, rows)
-    inputs = seen.stemmed(inputs)
+    arrays, targets, _ = rows_of(parts, rows)
+    inputs = seen.stemmed(arrays)
 
     def flat(array, name, argument):
         result = np.asarray(array, "float32").reshape(-1, seen.sizes[name])

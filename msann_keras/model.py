@@ -26,7 +26,7 @@ from msann_keras.layers import MultilevelDense, at_level
 from msann_keras.merge import merge
 from msann_keras.optimizers.multilevel import MultilevelOptimizer, unwrapped
 from msann_keras.optimizers.progress import Progress
-from msann_keras.session import Session
+from msann_keras.session import Session, progress_of
 from msann_keras.spaces import multilevel_within
 
 _COMPILE, _FIT = signature(keras.Model.compile), signature(keras.Model.fit)
@@ -61,7 +61,8 @@ class MultilevelModel(keras.Model):
 
     def __init__(self, *args, **kwargs):
         if len(args) == 2 or "outputs" in kwargs:  # as Keras tells them apart
-            self.__class__ = functional_class(type(self))
+            own: type = type(self)
+            self.__class__ = functional_class(own)
         super().__init__(*args, **kwargs)
         self._level = EVERY_LEVEL
         self._is_distributed = here.in_scope()
@@ -81,6 +82,7 @@ class MultilevelModel(keras.Model):
         return [name for name in super().__dir__() if name != "multilevel_layers"]
 
     _maybe_symbolic_build = build_from_a_batch  # what `fit` begins with
+    optimizer: keras.optimizers.Optimizer | None  # as Keras sets it
 
     @property
     def multilevel_layers(self) -> list[MultilevelDense]:
@@ -126,10 +128,9 @@ class MultilevelModel(keras.Model):
     def progress(self) -> Progress:
         """How far the current schedule has been walked; saved with the model."""
         self._check_compiled()
-        if self.session is not None and self.session.progress is not None:
+        if self.session is not None:
             return self.session.progress
-        here.synchronise(self)
-        return unwrapped(self.optimizer).progress
+        return progress_of(self)
 
     @property
     def cost(self) -> float:
@@ -188,7 +189,7 @@ class MultilevelModel(keras.Model):
         self.jit_cycles = kwargs.get("jit_compile", "auto") is not False
         super().compile(optimizer, loss, loss_weights, *args, **kwargs)
 
-    def _multilevel(self, optimizer):
+    def _multilevel(self, optimizer) -> keras.optimizers.Optimizer:
         depth = self.depth
         if not isinstance(unwrapped(optimizer), MultilevelOptimizer):
             with here.place_of(self):

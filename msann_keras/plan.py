@@ -11,8 +11,9 @@ from msann import checks
 from msann.choice import levels_of
 from msann.topology import Topology, chain
 from msann_keras.coarse_forms import coarsened, why_not
+from msann_keras.coarse_networks import CoarseNetworks
 from msann_keras.coarsening import Coarsening
-from msann_keras.images.levels import Images, of_images
+from msann_keras.images.levels import of_images
 from msann_keras.images.plan import planned_images
 from msann_keras.inputs import refuse_nan
 from msann_keras.level_plans import COMPILING, PASSES, LevelPlan, Plan, seconds_of
@@ -88,8 +89,8 @@ def planned(
     topology: TopologyLike,
     depth: int | str,
     batch_size: int,
-) -> tuple[Plan, Coarsening | Images]:
-    """The plan of a model, and the coarsening that it means.
+) -> tuple[Plan, CoarseNetworks]:
+    """The plan of a model, and the coarse networks that it means.
 
     Args:
         graph: The functional model.
@@ -100,43 +101,45 @@ def planned(
         ValueError: As `plan`.
     """
     batch_size = checks.integer("batch_size", batch_size, least=1)
+    asked = None  # the data decide
     if not isinstance(depth, str):
-        depth = checks.integer("depth", depth, least=0)
+        asked = checks.integer("depth", depth, least=0)
     elif depth != "auto":
         checks.refuse("depth", depth, 'an integer >= 0, or "auto"')
     if of_images(graph):
-        return planned_images(graph, parts, topology, depth, batch_size)
+        return planned_images(graph, parts, topology, asked, batch_size)
     seen = walk(graph)
     if reason := why_not(seen):
         if topology is not None:
             raise ValueError(reason)
-        return planned_images(graph, parts, None, depth, batch_size, reason)
+        return planned_images(graph, parts, None, asked, batch_size, reason)
     fields = fields_of(seen, parts)
     data = data_topologies(seen, fields, topology)
     coarsening = {name: one for name, one in data.items() if coarsens(one)}
     deepest = min((int(one.max_depth) for one in coarsening.values()), default=0)
-    if depth != "auto" and depth > deepest:
+    if asked is not None and asked > deepest:
         spaces = ", ".join(f"{k!r} as {v!r}" for k, v in coarsening.items())
         raise ValueError(
             f"`depth` must be at most {deepest} for these data, of which "
-            f"{spaces or 'nothing'} coarsens. Received: depth={depth}"
+            f"{spaces or 'nothing'} coarsens. Received: depth={asked}"
         )
-    most = min(deepest, MOST_LEVELS) if depth == "auto" else depth
+    most = min(deepest, MOST_LEVELS) if asked is None else asked
     lost = lost_of(fields, data, most)
-    suggested, reason = depth, "plain training, as asked."
-    if depth == "auto":
+    if asked is None:
         held = [
             level
             for level in range(most + 1)
             if lost[level].is_little and _nodes(coarsening, level) >= LEAST_NODES
         ]
         suggested, reason = max(held), _why_plain(lost, coarsening)
+    else:
+        suggested, reason = asked, "plain training, as asked."
     shown = min(suggested + 1, most)
     how = _coarsening(seen, data, topology, suggested, shown)
     check_targets("y", parts[1], how)
     levels = _levels(how, lost[: shown + 1], batch_size)
     cheaper = levels[0].step_seconds / levels[suggested].step_seconds
-    if suggested and depth == "auto" and cheaper < CHEAPER:
+    if suggested and asked is None and cheaper < CHEAPER:
         reason = (
             f"plain training: a step of level {suggested}, the coarsest that holds the "
             f"data, still takes 1/{cheaper:.1f} of a whole one."

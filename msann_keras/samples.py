@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from msann import checks
-from msann_keras.coarsening import Coarsening
+from msann_keras.coarse_networks import CoarseNetworks
 from msann_keras.inputs import array_of
 
 #: Inputs, targets and sample weights (none, or one), each in the model's order.
@@ -28,7 +28,7 @@ def parts_of(
     x: Any,
     y: Any,
     sample_weight: Any,
-    coarsening: Coarsening,
+    coarsening: CoarseNetworks,
     names: Sequence[str] = NAMES,
 ) -> Parts:
     """Inputs, targets and weights as arrays that fit the model and each other.
@@ -81,7 +81,7 @@ def arrays_of(
     return result
 
 
-def check_targets(name: str, targets: Sequence, coarsening: Coarsening) -> None:
+def check_targets(name: str, targets: Sequence, coarsening: CoarseNetworks) -> None:
     """Refuse targets of another shape than the outputs, where they are averaged.
 
     Labels of classes, say, have a shape of their own, and are not averaged.
@@ -94,18 +94,20 @@ def check_targets(name: str, targets: Sequence, coarsening: Coarsening) -> None:
 
 def rows_of(parts: Parts, rows: Any) -> Parts:
     """Some rows of every array; a slice copies nothing."""
-    return tuple(tuple(array[rows] for array in part) for part in parts)
+    inputs, targets, weights = (tuple(array[rows] for array in part) for part in parts)
+    return inputs, targets, weights
 
 
 def joined(batches: Sequence[Parts]) -> Parts:
     """Batches one after another, part by part."""
-    return tuple(
+    inputs, targets, weights = (
         tuple(np.concatenate(arrays) for arrays in zip(*part, strict=True))
         for part in zip(*batches, strict=True)
     )
+    return inputs, targets, weights
 
 
-def batches_of(batches: Any) -> Iterator[tuple]:
+def batches_of(batches: Any) -> Iterator[tuple[Any, Any, Any]]:
     """One pass over a dataset, `PyDataset`, loader or generator: `(x, y, weights)`.
 
     Raises:
@@ -129,7 +131,8 @@ def batches_of(batches: Any) -> Iterator[tuple]:
                 "`x` must yield (inputs, targets) or (inputs, targets, sample "
                 f"weights). Received: {type(batch).__name__}"
             )
-        yield (*batch, None)[:3]
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        yield x, y, weights
 
 
 def some_of(
@@ -153,7 +156,8 @@ def some_of(
             "`sample_weight` is for arrays; batches bring their own. Received: "
             f"sample_weight of {type(sample_weight).__name__}"
         )
-    read, size = [], 0
+    read: list[Parts] = []
+    size = 0
     for batch in batches_of(x):
         read.append(arrays_of(*batch, graph))
         size += sum(array.nbytes for part in read[-1] for array in part)
@@ -190,7 +194,7 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple:
     return kept, tuple(a for a in held_out if a is not None)
 
 
-def check_validation(data: Any, coarsening: Coarsening) -> None:
+def check_validation(data: Any, coarsening: CoarseNetworks) -> None:
     """Refuse `validation_data` that Keras would stumble over after the first epoch.
 
     Raises:
@@ -199,7 +203,8 @@ def check_validation(data: Any, coarsening: Coarsening) -> None:
     """
     if isinstance(data, tuple | list) and len(data) in (2, 3):
         names = [f"validation_data[{i}]" for i in range(3)]
-        parts_of(*(*data, None)[:3], coarsening, names)
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        parts_of(x, y, weights, coarsening, names)
     elif isinstance(data, tuple | list | str | bytes) or not (
         hasattr(data, "__iter__") or hasattr(data, "__getitem__")
     ):

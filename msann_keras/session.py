@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import keras
 
 from msann.schedules import Schedule, State, Visit
+from msann_keras.backends import here
 from msann_keras.optimizers.multilevel import unwrapped
 from msann_keras.optimizers.progress import Progress
 
@@ -46,7 +47,6 @@ class Session:
         spent: C(t) of a warm start before the schedule began.
 
     Attributes:
-        progress: Batches and examples since the schedule began, at the last call.
         level: That the last batch trained; `None` before the first.
         seconds: Spent in averaging data and in training steps so far.
         logs: Of the last call.
@@ -65,7 +65,7 @@ class Session:
         self.model, self.schedule, self.engine = model, schedule, engine
         self.resume, self.seconds, self._spent = resume, seconds, spent
         unwrapped(model.optimizer).use_rates(rates)
-        self.progress: Progress | None = None
+        self._progress: Progress | None = None
         self.level: int | None = None
         self.logs: dict[str, Any] = {}
         self._shares = model.hierarchy.shares
@@ -76,12 +76,20 @@ class Session:
         It happens once, when the first epoch begins: when training begins it would be
         too early for `BackupAndRestore`, which may come later among the callbacks.
         """
-        if self.progress is not None:
+        if self._progress is not None:
             return
         optimizer = unwrapped(self.model.optimizer)
         if not self.resume:
             optimizer.reset_progress()
-        self.progress = optimizer.progress
+        self._progress = optimizer.progress
+
+    @property
+    def progress(self) -> Progress:
+        """Batches and examples since the schedule began, at the last call.
+
+        Before the session has found its place they are those of the model.
+        """
+        return self._progress or progress_of(self.model)
 
     def end(self) -> None:
         """Give the optimizer its own rates back."""
@@ -111,8 +119,8 @@ class Session:
         if logs is None:
             raise StopIteration
         self.seconds += time.perf_counter() - began
-        before, self.progress = self.progress, self.engine.progress
-        self.level = _level_after(visits, self.progress.position - before.position)
+        before, self._progress = self.progress.position, self.engine.progress
+        self.level = _level_after(visits, self._progress.position - before)
         self.logs = logs
         return logs
 
@@ -128,7 +136,13 @@ class Session:
         return {"level": self.level, "cost": self.cost, "seconds": self.seconds}
 
 
-def _level_after(visits, batches: int) -> int:
+def progress_of(model: keras.Model) -> Progress:
+    """How far a model's last schedule was walked, as its optimizer has it."""
+    here.synchronise(model)
+    return unwrapped(model.optimizer).progress
+
+
+def _level_after(visits, batches: int) -> int | None:
     """The level of the last of so many batches of visits."""
     ends = accumulate(visit.steps for visit in visits)
     pairs = zip(visits, ends, strict=True)

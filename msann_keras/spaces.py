@@ -87,7 +87,7 @@ class Walk(NamedTuple):
     @property
     def weighted(self) -> list[Step]:
         """Steps of layers with weights; of a layer that is called twice, the first."""
-        first = {}
+        first: dict[str, Step] = {}
         for step in self.steps:
             if step.kind in WEIGHTED:
                 first.setdefault(step.layer.name, step)

@@ -18,7 +18,7 @@ ROOMS = [
     "msann_keras.backends",
     *("msann_keras.inputs", "msann_keras.initializers", "msann_keras.layers"),
     *("msann_keras.kinds", "msann_keras.spaces", "msann_keras.topologies"),
-    "msann_keras.averages",
+    *("msann_keras.averages", "msann_keras.coarse_networks"),
     *("msann_keras.coarsening", "msann_keras.coarse_forms", "msann_keras.samples"),
     "msann_keras.level_plans",
     *("msann_keras.images.stencils", "msann_keras.images.channels"),

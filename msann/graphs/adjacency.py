@@ -78,7 +78,7 @@ def _of_networkx(graph, argument):
     if not len(graph):
         raise ValueError(f"`{argument}` must have a node. Received: {graph}")
     try:
-        return nx.to_scipy_sparse_array(graph, dtype=float, format="csr")
+        return nx.to_scipy_sparse_array(graph, dtype=np.dtype(float), format="csr")
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"`{argument}` must have numbers as edge weights. Received: {graph} "

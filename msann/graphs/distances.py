@@ -72,7 +72,7 @@ class Distances:
             raise ValueError(
                 f"`X` must have {self.shape[0]} rows. Received: shape {X.shape}"
             )
-        if self.lattice is None:
+        if self._matrix is not None:
             return self._matrix @ X
         sides, periodic = self.lattice
         along = _along_ring if periodic else _along_path
@@ -86,7 +86,7 @@ class Distances:
 
     def toarray(self) -> np.ndarray:
         """The dense matrix."""
-        if self.lattice is None:
+        if self._matrix is not None:
             return self._matrix
         check_dense("hop distances", *self.shape)
         return self @ np.eye(self.shape[0])

@@ -52,7 +52,8 @@ def lowest(
         most: Of them.
         stop: `time.perf_counter()` at which to stop; one start is made in any case.
     """
-    ends, iterations = [], 0
+    ends: list[Minimum] = []
+    iterations = 0
     for P in several:
         left = stop - time.perf_counter()
         if ends and (left <= 0 or len(ends) >= most or settled(ends)):

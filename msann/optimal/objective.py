@@ -130,7 +130,8 @@ class Objective:
             values.append(float(np.sum(R**2)))
             if term.weight:
                 gradient += 2 * term.weight * term.residual(R)
-        return tuple(values), gradient
+        diffusion, locality = values
+        return (diffusion, locality), gradient
 
     def riemannian_gradient(self, P) -> np.ndarray:
         """The gradient along the manifold P^T P = I, with the embedded metric."""

@@ -160,8 +160,8 @@ def _signed(objective, term, U1, U2):
         wrong = np.flatnonzero(signs * (coupling @ signs) < 0)
         if not len(wrong):
             break
-        for j in wrong:
-            signs[j] *= -1 if signs[j] * (coupling[j] @ signs) < 0 else 1
+        for i in wrong:
+            signs[i] *= -1 if signs[i] * (coupling[i] @ signs) < 0 else 1
     return U2 * signs @ U1.T
 
 

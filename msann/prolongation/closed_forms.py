@@ -21,7 +21,7 @@ no part of what a training step costs that one could notice.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import numpy as np
@@ -185,10 +185,18 @@ def fold(coarse: int, fine: int) -> Aggregation:
     return Aggregation(np.minimum(place, 2 * coarse - 1 - place))
 
 
+#: Makes P from n1 and n2; some families take more by name (`WITH_MASSES`).
+Family = Callable[..., Prolongation]
 #: Families between paths, and so between grids, by name.
-PATHS = {"box": box, "hat": hat, "band": band, "decimation": decimation, "fold": fold}
+PATHS: dict[str, Family] = {
+    "box": box,
+    "hat": hat,
+    "band": band,
+    "decimation": decimation,
+    "fold": fold,
+}
 #: Families between cycles, and so between tori.
-CYCLES = {
+CYCLES: dict[str, Family] = {
     "box": box,
     "hat": partial(hat, periodic=True),
     "band": partial(band, periodic=True),

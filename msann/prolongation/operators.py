@@ -39,7 +39,8 @@ class Prolongation(ABC):
         Raises:
             ValueError: An axis of another size, or that x does not have.
         """
-        return self._prolong(*self._checked(x, axis, 1, xp), xp)
+        x, axis = self._checked(x, axis, 1, xp)
+        return self._prolong(x, axis, xp)
 
     def restrict(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
         """P^T applied along `axis`, whose size goes from `fine` to `coarse`.
@@ -47,7 +48,8 @@ class Prolongation(ABC):
         Raises:
             ValueError: As for `prolong`.
         """
-        return self._restrict(*self._checked(x, axis, 0, xp), xp)
+        x, axis = self._checked(x, axis, 0, xp)
+        return self._restrict(x, axis, xp)
 
     @abstractmethod
     def _prolong(self, x, axis, xp):
@@ -121,7 +123,7 @@ class Aggregation(Prolongation):
         coarse = int(labels.max()) + 1
         # More coarse nodes than fine ones are not even counted.
         counted = labels.min() >= 0 and coarse <= len(labels)
-        sizes = np.bincount(labels, minlength=coarse) if counted else [0]
+        sizes = np.bincount(labels, minlength=coarse) if counted else np.zeros(1, int)
         if not np.all(sizes):
             raise ValueError(
                 "`labels` must give every coarse node 0 .. max(labels) a fine node. "
@@ -205,9 +207,10 @@ class Kronecker(Prolongation):
         for i, factor in enumerate(factors):
             instance(f"factors[{i}]", factor, Prolongation, "a `Prolongation`")
         self.factors = factors
-        self.shape = tuple(
+        fine, coarse = (
             math.prod(factor.shape[side] for factor in factors) for side in (0, 1)
         )
+        self.shape = (fine, coarse)
 
     def _prolong(self, x, axis, xp):
         return self._along_axes("prolong", x, axis, xp)

@@ -104,8 +104,8 @@ def gamma_cycle(
     steps = _steps_by_level("smoothing_steps", smoothing_steps, depth)
     script = one_of("variant", variant, ("paper", "script")) == "script"
     *_, cycle = _from_coarsest(steps, gamma, script)
-    start = [Visit(level, 1) for level in reversed(range(depth + 1))] if script else []
-    return Schedule(cycle, start)
+    levels = reversed(range(depth + 1)) if script else ()
+    return Schedule(tuple(cycle), tuple(Visit(level, 1) for level in levels))
 
 
 def f_cycle(depth: int, smoothing_steps: Steps = 1) -> Schedule:
@@ -134,7 +134,7 @@ def f_cycle(depth: int, smoothing_steps: Steps = 1) -> Schedule:
         if visits:
             visits.extend(v_cycle)  # back here, down and up once more
         visits.appendleft(own)
-    return Schedule(visits)
+    return Schedule(tuple(visits))
 
 
 def sawtooth(depth: int, smoothing_steps: Steps = 1) -> Schedule:
@@ -155,7 +155,8 @@ def sawtooth(depth: int, smoothing_steps: Steps = 1) -> Schedule:
     depth, _ = _checked(depth)
     _check_count([depth + 1], depth)
     steps = _steps_by_level("smoothing_steps", smoothing_steps, depth)
-    return Schedule([Visit(level, steps[level]) for level in range(depth, -1, -1)])
+    upwards = range(depth, -1, -1)
+    return Schedule(tuple(Visit(level, steps[level]) for level in upwards))
 
 
 def full_multigrid(
@@ -188,8 +189,8 @@ def full_multigrid(
     if start_steps is not None:
         cycle = gamma_cycle(depth, gamma, smoothing_steps).cycle
         counts = _steps_by_level("start_steps", start_steps, depth)
-        return Schedule(cycle, [Visit(level, counts[level])
-                                for level in range(depth, 0, -1)])  # fmt: skip
+        upwards = range(depth, 0, -1)
+        return Schedule(cycle, tuple(Visit(level, counts[level]) for level in upwards))
     starts = (cycles * count for count in _counts(gamma, depth))
     _check_count(accumulate(starts), depth, gamma, cycles)
     cycle = gamma_cycle(depth, gamma, smoothing_steps).cycle
@@ -197,7 +198,7 @@ def full_multigrid(
     start: list[Visit] = []
     for inner in islice(_from_coarsest(steps, gamma), depth):
         start += cycles * list(inner)
-    return Schedule(cycle, start)
+    return Schedule(cycle, tuple(start))
 
 
 def plain() -> Schedule:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, groupby, islice
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from msann.checks import each, integer, refuse, shown
@@ -31,7 +30,8 @@ class Visit(NamedTuple):
     steps: int
 
 
-class State(NamedTuple):
+@dataclass(frozen=True)
+class State:
     """What a schedule is told when it is asked for the next visits.
 
     Attributes:
@@ -45,7 +45,7 @@ class State(NamedTuple):
     position: int
     count: int
     whole_cycles: bool = False
-    logs: Mapping[str, float] = MappingProxyType({})
+    logs: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
 

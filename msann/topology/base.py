@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property, lru_cache, reduce
 from itertools import accumulate
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,12 @@ class Topology(ABC):
     (8, 4, 2)
     """
 
-    size: int
+    if TYPE_CHECKING:  # a dataclass would take this property for its field's default
+
+        @property
+        def size(self) -> int:
+            """Number of nodes."""
+
     _kinds: ClassVar[dict[str, type[Topology]]] = {}
 
     def __init_subclass__(cls, **kwargs):
@@ -168,12 +173,14 @@ class Stored(Topology):
         return {"kind": type(self).__name__, "operators": operators}
 
     @classmethod
-    def from_fields(cls, operators, **others):
+    def from_fields(cls, **values):
         """The same operators again."""
-        restored = (
-            Aggregation(**P) if "labels" in P else Matrix(**P) for P in operators
-        )
-        return cls(operators=tuple(restored), **others)
+        if "operators" in values:
+            values["operators"] = tuple(
+                Aggregation(**P) if "labels" in P else Matrix(**P)
+                for P in values["operators"]
+            )
+        return super().from_fields(**values)
 
     def _others(self) -> tuple:
         """What else tells one from another, as plain values."""
@@ -183,8 +190,10 @@ class Stored(Topology):
     def _content(self):
         parts = [type(self).__name__, *self._others()]
         for P in self.operators:
-            aggregates = isinstance(P, Aggregation)
-            parts += [P.labels, P.weights] if aggregates else [P.matrix()]
+            if isinstance(P, Aggregation):
+                parts += [P.labels, P.weights]
+            else:
+                parts.append(P.matrix())
         return digest(*parts)
 
     def __eq__(self, other):
@@ -229,7 +238,8 @@ class Chain(NamedTuple):
         fine = integer("fine", fine, least=0, most=coarse)
         if fine == 0:
             return self.composites[coarse]
-        return reduce(compose, self.steps[fine:coarse], Identity(self.sizes[fine]))
+        nothing: Prolongation = Identity(self.sizes[fine])
+        return reduce(compose, self.steps[fine:coarse], nothing)
 
     def column_sums(self, level: int) -> np.ndarray:
         """c = P^T 1, P the prolongation from `level` to level 0.

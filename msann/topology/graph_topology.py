@@ -75,16 +75,17 @@ class GraphTopology(Stored):
         return super().get_config() | {"size": self.size, "edges": edges}
 
     @classmethod
-    def from_fields(cls, operators, *, size, edges):
+    def from_fields(cls, **values):
         """The same graphs and operators."""
-        try:
-            edges = tuple(
-                tuple((int(i), int(j), float(w)) for i, j, w in graph)
-                for graph in edges
-            )
-        except ValueError as error:
-            raise TypeError(f"edges are (i, j, weight) ({error})") from error
-        return super().from_fields(operators, size=size, edges=edges)
+        if "edges" in values:
+            try:
+                values["edges"] = tuple(
+                    tuple((int(i), int(j), float(w)) for i, j, w in graph)
+                    for graph in values["edges"]
+                )
+            except ValueError as error:
+                raise TypeError(f"edges are (i, j, weight) ({error})") from error
+        return super().from_fields(**values)
 
     def _others(self):
         return self.size, self.edges

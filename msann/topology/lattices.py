@@ -70,13 +70,13 @@ class Path(Topology):
         """P of the family, and the path of ceil(n/2) nodes."""
         finest = self.finest or self.size
         if self.prolongation == "pair":
-            P, end = _pairs(self.size, self.end)
-            return P, type(self)(_half(self.size), end)
+            pairs, end = _pairs(self.size, self.end)
+            return pairs, type(self)(_half(self.size), end)
         P = _halving(finest, self.size, self.prolongation, self.periodic)
         even = finest == self.size and self.size % 2 == 0
-        if even or self.prolongation not in WITH_MASSES:
-            finest = None  # ones have become equal numbers, or are not asked for
-        return P, type(self)(_half(self.size), 1.0, self.prolongation, finest)
+        # Otherwise ones have become equal numbers, or are not asked for.
+        kept = finest if self.prolongation in WITH_MASSES and not even else None
+        return P, type(self)(_half(self.size), 1.0, self.prolongation, kept)
 
     def __repr__(self):
         return f"{type(self).__name__}(size={self.size}{_named(self.prolongation)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msann.arrays import MAX_NODES
@@ -12,7 +13,12 @@ from msann.topology.lattices import cycle, path, square_grid
 from msann.topology.others import identity
 
 #: Topologies that a size alone determines, by the name a user may write.
-BY_NAME = {"path": path, "cycle": cycle, "grid": square_grid, "identity": identity}
+BY_NAME: dict[str, Callable[[int], Topology]] = {
+    "path": path,
+    "cycle": cycle,
+    "grid": square_grid,
+    "identity": identity,
+}
 
 
 def resolve(topology: Any, size: int, argument: str) -> Topology:

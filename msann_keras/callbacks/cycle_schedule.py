@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import keras
@@ -104,7 +104,7 @@ class CycleSchedule(keras.callbacks.Callback):
             "smoothing_steps": smoothing_steps,
             "variant": variant,
         }
-        self._cycle = {
+        self._cycle: dict[str, Any] = {
             name: value for name, value in cycle.items() if value is not None
         }
         if schedule is not None and self._cycle:
@@ -118,8 +118,7 @@ class CycleSchedule(keras.callbacks.Callback):
                 f"`msann_keras.schedules.f_cycle(depth=4)`. Received: {schedule!r}"
             )
         # Refuse bad parameters at once; the model's depth is known when it trains.
-        by_level = hasattr(smoothing_steps, "__len__")
-        levels = len(smoothing_steps) if by_level else 2
+        levels = len(smoothing_steps) if isinstance(smoothing_steps, Sized) else 2
         gamma_cycle(max(levels - 1, 0), **self._cycle)
         self._given = schedule
         self.resume = checks.flag("resume", resume)

@@ -12,7 +12,7 @@ import keras
 
 from msann.topology import Chain, chain, identity
 from msann.topology.pixels import Pixels
-from msann_keras.coarsening import Hidden
+from msann_keras.coarse_networks import Hidden
 from msann_keras.images.stencils import DEPTHWISE, SEPARABLE, TRANSPOSED
 from msann_keras.initializers import for_level
 
@@ -63,19 +63,15 @@ def roles_of(layer, place, chains) -> tuple[int, Hidden | None]:
         return -2, None  # each channel has a kernel of its own
     units, reads = (-2, -1) if isinstance(layer, TRANSPOSED) else (-1, -2)
     one = chains[reads]
-    if len(one.sizes) < 2 or one.sizes[1] == one.sizes[0]:
+    if not isinstance(one.topology, Pixels) or one.sizes[1] == one.sizes[0]:
         return units, None
     fine, thin, *_ = one.topology.sides
     if thin[-1] == fine[-1]:  # its pixels coarsen, and these are not alike
         return units, None
+    # The channels alone of pixels times channels: only these are equal in pairs.
+    channels = Pixels((fine, *[thin] * (len(one.sizes) - 1)))
     initializer = getattr(layer, "kernel_initializer", None)
     if isinstance(layer, SEPARABLE):
         initializer = layer.pointwise_initializer
-    draw = for_level(initializer, 1)
-    return units, Hidden(_channels(one), draw, reads, APART)
-
-
-def _channels(one: Chain) -> Chain:
-    """The channels alone of pixels times channels: only these are equal in pairs."""
-    fine, thin, *_ = one.topology.sides
-    return chain(Pixels((fine, *[thin] * (len(one.sizes) - 1))), len(one.sizes) - 1)
+    draw, levels = for_level(initializer, 1), chain(channels, len(one.sizes) - 1)
+    return units, Hidden(levels, draw, reads, APART)

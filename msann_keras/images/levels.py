@@ -19,7 +19,8 @@ import keras
 import numpy as np
 
 from msann.topology import Chain
-from msann_keras.coarsening import Hidden
+from msann.topology.pixels import Pixels
+from msann_keras.coarse_networks import Hidden
 from msann_keras.images.chains import chains_of, pixels_of, roles_of
 from msann_keras.images.channels import RESHAPING, halved
 from msann_keras.images.stencils import has_stencil
@@ -35,7 +36,7 @@ LARGEST_MATRIX = 2**18
 class Images:
     """A network of convolutions and its levels; `images_of` makes it.
 
-    It says to a warm start what `Coarsening` says of a network of dense layers.
+    To a warm start it is a `CoarseNetworks`, as `Coarsening` is for dense layers.
 
     Args:
         graph: The functional model.
@@ -122,7 +123,7 @@ class Images:
         size = self.sizes[level]
         if level and self.is_shared:
             blocks = tuple(sorted({one.blocks[0] for one in self.sizes}))
-            size = size._replace(sides=(None,) * len(size.sides), blocks=blocks)
+            size = size._replace(blocks=blocks)
         return view(self.graph, size, self.thin, self._views[0], draws=True).network
 
     def structured(self, inputs: Sequence) -> Any:
@@ -140,7 +141,7 @@ class Images:
         arrays, pixels = (*inputs, *targets), (*self.inputs, *self.outputs)
         return [
             averaged(array, one.topology.sides[level])
-            if one.sizes[level] < one.sizes[0]
+            if isinstance(one.topology, Pixels) and one.sizes[level] < one.sizes[0]
             else array
             for array, one in zip(arrays, pixels, strict=True)
         ]
@@ -198,11 +199,13 @@ def images_of(graph: keras.Model, most: int, reason: str = "") -> Images:
             del views[1:]
     while not reason and len(sizes) <= most:
         smaller = _smaller(sizes[-1])
+        if smaller is None:
+            break
         try:
-            seen = None if smaller is None else view(graph, smaller, thin, views[0])
+            seen = view(graph, smaller, thin, views[0])
         except ValueError:  # shapes that do not meet
             break
-        if seen is None or not _fits(seen, views, *smaller.blocks):
+        if not _fits(seen, views, *smaller.blocks):
             break
         sizes.append(smaller)
         views.append(seen)

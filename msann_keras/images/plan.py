@@ -43,7 +43,7 @@ def planned_images(
     graph: keras.Model,
     parts: Parts,
     topology: Any,
-    depth: int | str,
+    depth: int | None,
     batch_size: int,
     reason: str = "",
 ) -> tuple[Plan, Images]:
@@ -54,7 +54,7 @@ def planned_images(
         parts: Inputs, targets and sample weights.
         topology: "stencils": kernels act on smaller images by their stencils;
             "kernels": as they are; `None` chooses by the inputs.
-        depth: L, or "auto".
+        depth: L; `None` chooses.
         batch_size: Samples of a training step, for the estimates.
         reason: Why the network can only be made thinner, if that is known.
 
@@ -65,10 +65,9 @@ def planned_images(
     if topology is not None and topology not in KERNELS:
         wanted = f"None or one of {KERNELS} for a network of convolutions"
         checks.refuse("topology", topology, wanted)
-    most = DEEPEST if depth == "auto" else depth
-    images = images_of(graph, most, reason)
+    images = images_of(graph, DEEPEST if depth is None else depth, reason)
     deepest = len(images.sizes) - 1
-    if depth != "auto" and depth > deepest:
+    if depth is not None and depth > deepest:
         why = images.reason or (
             f"images of {_size(images.sizes[0])} do not halve more often in this "
             "network, or are too small."
@@ -86,10 +85,12 @@ def planned_images(
     steps = len(parts[0][0]) / batch_size
     seconds = [seconds_of(cost * batch_size) for cost in _costs(images)]
     compiling = MAKING_READY * len(graph.layers)
-    suggested = depth
-    if depth == "auto":
-        worthwhile = PASSES * steps * seconds[0] >= WORTHWHILE * compiling
-        suggested = _suggested(images, targets, seconds) if worthwhile else 0
+    if depth is not None:
+        suggested = depth
+    elif PASSES * steps * seconds[0] >= WORTHWHILE * compiling:
+        suggested = _suggested(images, targets, seconds)
+    else:
+        suggested = 0
     check_targets("y", parts[1], images.up_to(suggested))
     levels = tuple(
         LevelPlan(
@@ -141,7 +142,7 @@ def _costs(images: Images) -> list[float]:
 
 def _lost(name, arrays, tensors, pixels: list[Chain]) -> list[float] | None:
     """What each level loses of the images among some arrays; `None` without any."""
-    worst = None
+    worst: list[float] | None = None
     for array, tensor, one in zip(arrays, tensors, pixels, strict=True):
         if array.shape[1:] != tuple(tensor.shape[1:]) or len(array.shape) < 3:
             continue
@@ -150,8 +151,8 @@ def _lost(name, arrays, tensors, pixels: list[Chain]) -> list[float] | None:
             checks.refuse(name, "an infinite number", "finite numbers")
         rows = np.moveaxis(some, -1, 1).reshape(-1, one.sizes[0])
         lost = energy_lost(rows, one)
-        worst = lost if worst is None else [*map(max, worst, lost)]
-    return None if worst is None else [*worst]
+        worst = [*lost] if worst is None else [*map(max, worst, lost)]
+    return worst
 
 
 def _parameters(images: Images, level: int) -> int:

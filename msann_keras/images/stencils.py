@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache, reduce
+from functools import reduce
 from typing import Any
 
 import keras
@@ -104,7 +104,7 @@ def on_blocks(
         changes: Of the layer's config: fewer filters, say.
     """
     config = layer.get_config() | {"activation": None} | changes
-    made = _coarse_class(type(layer)).from_config(config)
+    made = STENCILLED[type(layer)].from_config(config)
     made.activation = layer.activation
     axes = [*zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)]
     least = [max(len(stencil(k, b, *rest)) for b in blocks) for k, *rest in axes]
@@ -113,8 +113,8 @@ def on_blocks(
         b: reduce(
             np.kron,
             [
-                stencil(k, b, *rest, least=one)
-                for (k, *rest), one in zip(axes, least, strict=True)
+                stencil(k, b, stride, dilation, least=one)
+                for (k, stride, dilation), one in zip(axes, least, strict=True)
             ],
         )
         for b in blocks
@@ -126,13 +126,7 @@ def on_blocks(
     return made
 
 
-@cache
-def _coarse_class(kind: type) -> type:
-    """The class of a convolution that takes its kernel's stencil."""
-    return type(f"Coarse{kind.__name__}", (_Stencilled, kind), {})
-
-
-class _Stencilled:
+class _Stencilled(keras.layers.Layer):
     """A convolution with the stencil of its kernel, channels last."""
 
     side: int
@@ -170,3 +164,10 @@ class _Stencilled:
         flat = ops.reshape(kernel, (math.prod(kernel.shape[:-2]), -1))
         made = stencil @ ops.cast(flat, self.compute_dtype)
         return ops.reshape(made, (*self.sizes, *kernel.shape[-2:]))
+
+
+#: Of each convolution the class that takes its kernel's stencil.
+STENCILLED: dict[type, type[Any]] = {
+    kind: type(f"Coarse{kind.__name__}", (_Stencilled, kind), {})
+    for kind in CONVOLUTIONS
+}

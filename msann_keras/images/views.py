@@ -38,15 +38,14 @@ class Size(NamedTuple):
     """What a level is.
 
     Attributes:
-        sides: Of the input images, `None` for all that there are; or `None`, if inputs
-            are as the model has them.
+        sides: Of the input images; `None` if inputs are as the model has them.
         blocks: Pixels of the finest image to one of its along each axis; several, if
-            its network takes images of several sizes.
+            its network takes images of several sizes, of whatever sides.
         is_thin: Whether the channels that can be halved are.
         has_stencils: Whether kernels act by their stencils, or as they are.
     """
 
-    sides: tuple[int | None, ...] | None = None
+    sides: tuple[int, ...] | None = None
     blocks: tuple[int, ...] = (1,)
     is_thin: bool = False
     has_stencils: bool = True
@@ -97,7 +96,12 @@ def view(
         ValueError: The network does not fit such images.
     """
     inputs = [_input(tensor, size) for tensor in graph.inputs]
-    flat, flattened, shapes, many, alive, costs = {}, {}, {}, set(), [], []
+    flat: dict[int, tuple[int, ...]] = {}  # what a tensor was, by its `id`
+    flattened: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[tuple, tuple]] = {}
+    many: set[str] = set()
+    alive: list[Any] = []  # so that no `id` comes twice
+    costs: list[float] = []
     reshaping: dict[str, keras.layers.Reshape] = {}
     fields: dict[int, Field] = {}
 
@@ -109,8 +113,11 @@ def view(
         tensors = keras.tree.flatten((args, kwargs))
         source = next(x for x in tensors if isinstance(x, keras.KerasTensor))
         check(layer, source)
-        is_reshape = isinstance(layer, keras.layers.Reshape) and fine is not None
-        if is_reshape and source.shape != fine.shapes[layer.name][0]:
+        if (
+            isinstance(layer, keras.layers.Reshape)
+            and fine is not None
+            and source.shape != fine.shapes[layer.name][0]
+        ):
             made = _reshape(layer.name, source, fine)
             layer = reshaping.setdefault(layer.name, made)
         outputs = layer(*args, **kwargs)
@@ -166,7 +173,8 @@ def _input(tensor, size) -> keras.KerasTensor:
     """What stands for an input of the model on a level."""
     shape, dtype = tensor.shape[1:], tensor.dtype
     if size.sides is not None:
-        shape = (*size.sides, tensor.shape[-1])
+        several = len(size.blocks) > 1
+        shape = (*(None if several else x for x in size.sides), tensor.shape[-1])
     if size.blocks != (1,):
         dtype = dtype_of_averages(tensor)
     return keras.Input(shape, dtype=dtype, name=tensor.name)

@@ -99,7 +99,6 @@ class MultilevelDense(keras.layers.Layer):
         self.input_topology = input_topology
         self.output_topology = resolve(output_topology, self.units, "output_topology")
         self.output_chain = chain(self.output_topology, self.depth)
-        self.input_chain: Chain | None = None
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
         self.supports_masking = True
 
@@ -107,7 +106,7 @@ class MultilevelDense(keras.layers.Layer):
         """Add kernel_0 .. kernel_L and bias_0 .. bias_L."""
         size = input_shape[-1]
         self.input_topology = resolve(self.input_topology, size, "input_topology")
-        self.input_chain = chain(self.input_topology, self.depth)
+        self.input_chain: Chain = chain(self.input_topology, self.depth)
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: size})
         self.kernels, self.biases = [], []
         for level in range(self.depth + 1):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from msann_keras.coarsening import Coarsening
+from msann_keras.coarse_networks import CoarseNetworks
 from msann_keras.nested.statistics import is_of_images
 from msann_keras.samples import Parts, rows_of
 
@@ -48,7 +48,7 @@ def most_held(parts: Parts) -> int:
 
 
 def training_data(
-    samples: Samples, coarsening: Coarsening, level: int, rng: np.random.Generator
+    samples: Samples, coarsening: CoarseNetworks, level: int, rng: np.random.Generator
 ) -> tuple[Parts, np.ndarray]:
     """What a level trains on, averaged, and the rows of it that are for training.
 
@@ -63,7 +63,7 @@ def training_data(
 
 
 def at_level(
-    parts: Parts, coarsening: Coarsening, level: int, rows: np.ndarray | None = None
+    parts: Parts, coarsening: CoarseNetworks, level: int, rows: np.ndarray | None = None
 ) -> Parts:
     """Samples as the network of a level takes them, averaged.
 

@@ -17,7 +17,7 @@ from keras import ops
 
 from msann.prolongation.composition import nearest
 from msann.topology import Chain
-from msann_keras.coarsening import Coarsening
+from msann_keras.coarse_networks import CoarseNetworks
 
 #: Least sqrt(v) as a share of the largest one in a weight, and in all.
 LEAST, TINY = 1e-4, 1e-12
@@ -137,7 +137,7 @@ def prolonged_moments(
 
 def finer_weights(
     values: Sequence[np.ndarray],
-    coarsening: Coarsening,
+    coarsening: CoarseNetworks,
     coarse: int,
     fine: int,
     apart: bool = True,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
-from msann_keras.coarsening import Coarsening
-from msann_keras.level_plans import SMALLER_IMAGES, Plan
+from msann_keras.coarse_networks import CoarseNetworks
+from msann_keras.level_plans import SMALLER_IMAGES, Pace, Plan
 from msann_keras.nested.ahead import Ahead
 from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import Samples
@@ -29,6 +31,18 @@ NEAR = 0.25
 SHARE = 0.6
 
 
+class Judge(NamedTuple):
+    """What a level is judged by.
+
+    Attributes:
+        error: Gives the error on what is held out.
+        pace: When the level is left.
+    """
+
+    error: Callable[[], float]
+    pace: Pace
+
+
 class NestedIteration:
     """The levels of one warm start; `run` trains them and fills the model.
 
@@ -44,16 +58,15 @@ class NestedIteration:
 
     Attributes:
         records: Of the levels that were trained.
-        level: That trains, or has trained last.
-        error: Gives the error that it is judged by, and `pace` when it is left.
-        boost: What its rate is multiplied by, the best of the pace's factors.
+        level: Whose weights the model is given if the user interrupts; `None` before
+            the first one.
     """
 
     def __init__(
         self,
         model: keras.Model,
         plan: Plan,
-        coarsening: Coarsening,
+        coarsening: CoarseNetworks,
         samples: Samples,
         batch_size: int,
         seconds: float | None,
@@ -67,7 +80,6 @@ class NestedIteration:
         self.audience, self.display = audience, display
         self.records: list[LevelRecord] = []
         self.level: Level | None = None
-        self.boost: float | None = None
 
     def run(self) -> bool:
         """Train the levels, coarsest first, and give the model what they have learned.
@@ -84,59 +96,62 @@ class NestedIteration:
         optimizer, known = self.model.optimizer, []
         try:
             with ThreadPoolExecutor(1) as pool:
-                went_well = self._from_coarsest(pool)
-            if went_well and not self.audience.has_enough:
-                self.audience.look(self._show, self.records[-1].left, now=True)
+                last = self._from_coarsest(pool)
+            if last is not None and not self.audience.has_enough:
+                self._look(last, self.records[-1].left, now=True)
             # What callbacks do to the weights at the end is undone by what follows.
             self.audience.end()
-            if went_well:
+            if last is not None:
                 known = [ops.copy(x) for x in optimizer.variables]
                 begin_anew(optimizer, self.model.trainable_variables)
-                hand_over(self.level, 0, self.coarsening.layers, self.model)
+                hand_over(last, 0, self.coarsening.layers, self.model)
                 settle(self.model, self._some_inputs)
             else:
                 self._assign(before)
         except KeyboardInterrupt:
-            if self.boost is not None:  # something has been learned
-                self._show()
+            if self.level is not None:  # something has been learned
+                self._show(self.level)
             raise
         except Exception:
             self._assign(before)
             for variable, value in zip(optimizer.variables, known, strict=False):
                 variable.assign(value)
             raise
-        return went_well
+        return last is not None
 
-    def _from_coarsest(self, pool: ThreadPoolExecutor) -> bool:
-        """Train level after level; whether each was worth it."""
+    def _from_coarsest(self, pool: ThreadPoolExecutor) -> Level | None:
+        """Train level after level; the last one, or `None` if one was not worth it."""
         first, *others = self.plan.visited
-        self._enter(self._made(first))
-        self.level.draw()
-        untrained = error = self.error()
+        level = self._made(first)
+        judge = self._judge_of(level)
+        level.draw()
+        untrained = error = judge.error()
+        self.level = level
         began, factors = time.perf_counter(), self.plan.pace.factors
-        self.boost, tried = 1.0, 0
+        boost, tried = 1.0, 0
         if len(factors) > 1:
-            self.boost, tried = self.level.best_rate(factors), TRIAL * len(factors)
-            error = self.error()
+            boost, tried = level.best_rate(factors), TRIAL * len(factors)
+            error = judge.error()
         self._trials = tried, time.perf_counter() - began
-        self.audience.look(self._show, error)
-        for number in (*others, 0):
+        self._look(level, error)
+        for number in others:
             # The next level is made and compiled while this one trains.
-            coming = pool.submit(self._made, number, self.level) if number else None
-            if not self._train(coming) < untrained:  # nor NaN
-                return False
-            if coming is None or self.audience.has_enough:
-                return True
+            coming = pool.submit(self._made, number, level)
+            if not self._train(level, judge, coming) < untrained:  # nor NaN
+                return None
+            if self.audience.has_enough:
+                return level
             finer = coming.result()
-            finer.take_over(self.level, self.boost)
-            self._enter(finer)
+            finer.take_over(level, boost)
+            self.level = level = finer
+            judge = self._judge_of(level)
+        return level if self._train(level, judge) < untrained else None
 
-    def _enter(self, level: Level) -> None:
-        """Go on with a level, and by what it is judged."""
-        self.level, self.error, self.pace = level, level.error, self.plan.pace
-        if not self.coarsening.keeps_outputs(level.level):
-            self.error = Ahead(self.model, level, self.samples).error
-            self.pace = SMALLER_IMAGES
+    def _judge_of(self, level: Level) -> Judge:
+        """By its own error, or by what its weights would do on the finer data."""
+        if self.coarsening.keeps_outputs(level.level):
+            return Judge(level.error, self.plan.pace)
+        return Judge(Ahead(self.model, level, self.samples).error, SMALLER_IMAGES)
 
     def _made(self, number: int, coarser: Level | None = None) -> Level:
         # A program that several levels share makes as many steps as suit the dearest.
@@ -153,9 +168,16 @@ class NestedIteration:
         level.make_ready()
         return level
 
-    def _train(self, coming: Future | None) -> float:
-        """Train the level until it is left; its error on what is held out then."""
-        level = self.level
+    def _train(
+        self, level: Level, judge: Judge, coming: Future[Level] | None = None
+    ) -> float:
+        """Train a level until it is left; its error on what is held out then.
+
+        Args:
+            level: That trains.
+            judge: Of it.
+            coming: The next finer level, which is being made; `None` at the last one.
+        """
         tried, seconds_tried = (0, 0.0) if self.records else self._trials
         left = self.seconds - seconds_tried - sum(map(self._spent, self.records))
         began = time.perf_counter()
@@ -164,12 +186,12 @@ class NestedIteration:
 
         def tell(steps, loss):
             self.display.update(steps, loss)
-            self.audience.look(self._show, loss)
+            self._look(level, loss)
             return self.audience.has_enough
 
         leaving = Leaving(
-            self.error,
-            self.pace,
+            judge.error,
+            judge.pace,
             self._floor(level),
             left if coming is None else left * SHARE,
             (lambda: True) if coming is None else coming.done,
@@ -193,7 +215,7 @@ class NestedIteration:
             )
         )
         if coming is not None and not self.audience.has_enough:
-            self.audience.look(self._show, at_last, now=True)
+            self._look(level, at_last, now=True)
         return at_last
 
     def _spent(self, record: LevelRecord) -> float:
@@ -215,9 +237,13 @@ class NestedIteration:
         inputs, *_ = rows_of(parts, some_rows(self.samples.training, parts[0]))
         return self.coarsening.structured(inputs)
 
-    def _show(self) -> None:
-        """Let the model do what the level's network does."""
-        own, levels = values_of(self.level.layers), (self.level.level, 0)
+    def _look(self, level: Level, loss: float, now: bool = False) -> None:
+        """Let the user's callbacks look at what a level has learned, if it is time."""
+        self.audience.look(lambda: self._show(level), loss, now)
+
+    def _show(self, level: Level) -> None:
+        """Let the model do what a level's network does."""
+        own, levels = values_of(level.layers), (level.level, 0)
         self._assign(finer_weights(own, self.coarsening, *levels, apart=False))
 
     def _assign(self, values: list) -> None:

@@ -59,7 +59,8 @@ class Leaving(keras.callbacks.Callback):
         self.error, self.pace = error, pace
         self.floor, self.seconds = floor, seconds
         self.ready, self.tell, self.clock = ready, tell, clock
-        self.steps, self.errors, self.slow = 0, [], 0
+        self.steps, self.slow = 0, 0
+        self.errors: list[tuple[int, float]] = []
         self.cooling: tuple[int, int] | None = None  # its first and last step
 
     def on_train_begin(self, logs=None):

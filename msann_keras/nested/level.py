@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from msann_keras.backends import here
-from msann_keras.coarsening import Coarsening
+from msann_keras.coarse_networks import CoarseNetworks
 from msann_keras.nested.data import Samples, at_level, training_data
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.optimizer import copy_of, hand_over_state, rate_of, set_rate
@@ -43,13 +43,14 @@ class Level:
 
     Attributes:
         network: M_l.
+        shares: Whether it is the coarser level's, too.
         layers: Its layers with weights, in order.
     """
 
     def __init__(
         self,
         model: keras.Model,
-        coarsening: Coarsening,
+        coarsening: CoarseNetworks,
         level: int,
         samples: Samples,
         batch_size: int,
@@ -58,10 +59,10 @@ class Level:
     ):
         self.coarsening, self.level = coarsening, level
         # A jitted program is of one size, and is compiled beside the coarser level.
-        shares = coarsening.is_shared and not here.JITS
-        self.shares = coarser is not None and shares
-        if self.shares:
-            self.network = coarser.network
+        self.shares = False
+        self.network: keras.Model
+        if coarser is not None and coarsening.is_shared and not here.JITS:
+            self.network, self.shares = coarser.network, True
         else:
             steps = round(CALL_SECONDS / step_seconds)
             is_dear = step_seconds >= CALL_SECONDS
@@ -162,7 +163,7 @@ class Level:
 
 
 def structured(
-    parts: Parts, coarsening: Coarsening, network: keras.Model
+    parts: Parts, coarsening: CoarseNetworks, network: keras.Model
 ) -> tuple[Any, ...]:
     """Inputs, targets and weights, if any, as a network takes them."""
     inputs, targets, weights = parts

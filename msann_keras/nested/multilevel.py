@@ -96,7 +96,7 @@ def _topologies(model) -> dict:
 
 def _take(model, plain) -> None:
     """Give level 0 the plain model's weights, and its optimizer what that one knows."""
-    twins = {}
+    twins: dict[int, keras.Variable] = {}
     for layer in (step.layer for step in walk(model).weighted):
         twin, own = plain.get_layer(layer.name), layer.weights
         if isinstance(layer, MultilevelDense):

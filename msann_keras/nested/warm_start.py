@@ -15,7 +15,7 @@ from msann_keras.inputs import refuse_nan
 from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import Samples, held_back, most_held
 from msann_keras.nested.iteration import NestedIteration
-from msann_keras.nested.record import Display, Record
+from msann_keras.nested.record import Display, LevelRecord, Record
 from msann_keras.optimizers.multilevel import unwrapped
 from msann_keras.optimizers.rates import schedule_of
 from msann_keras.plan import MEMORY, planned
@@ -124,8 +124,10 @@ def warm_start(
     if seconds is not None:
         seconds = checks.number("seconds", seconds, above=0)
     if not isinstance(verbose, str):
-        verbose = checks.integer("verbose", verbose, least=0, most=2)
-    elif verbose != "auto":
+        shown = checks.integer("verbose", verbose, least=0, most=2)
+    elif verbose == "auto":
+        shown = 1
+    else:
         checks.refuse("verbose", verbose, '0, 1, 2 or "auto"')
     callbacks = [*checks.each("callbacks", callbacks or (), "callbacks")]
     for i, one in enumerate(callbacks):
@@ -138,16 +140,16 @@ def warm_start(
     if batch_size > (count := len(parts[0][0])):
         checks.refuse("batch_size", batch_size, f"at most the {count} samples")
     plan, coarsening = planned(graph, parts, topology, depth, batch_size)
-    display = Display(1 if verbose == "auto" else verbose)
+    display = Display(shown)
     display.say(plan.reason)
     samples = _samples(parts, validation_data, coarsening) if plan.depth else None
     if not model.optimizer.built:
         with here.place_of(model):
             model.optimizer.build(model.trainable_variables)
-    records = ()
+    records: tuple[LevelRecord, ...] = ()
     if not here.leads(model):
         outcome = "The model has what the chief has made of it."
-    elif not plan.depth:
+    elif samples is None:
         outcome = "The model is unchanged."
     else:
         audience = Audience(callbacks, model, began)
@@ -211,6 +213,7 @@ def _samples(parts, data, coarsening) -> Samples:
     names = [f"validation_data[{i}]" for i in range(3)]
     for name, value in zip(names, data, strict=False):
         refuse_nan(name, value)
-    judges = parts_of(*(*data, None)[:3], coarsening, names)
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+    judges = parts_of(x, y, weights, coarsening, names)
     everything = np.arange(len(parts[0][0]))
     return Samples(parts, everything, rows_of(judges, slice(most_held(judges))))

@@ -172,8 +172,8 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
                 continue  # every variable has a gradient
             groups.setdefault(level, []).append((gradient, variable))
         # Level 0 last: a constraint on Theta is its to fulfil, after the others' steps.
-        for level, pairs in sorted(groups.items(), reverse=True):
-            self.levels[level].apply(*map(list, zip(*pairs, strict=True)))
+        for level, own in sorted(groups.items(), reverse=True):
+            self.levels[level].apply(*map(list, zip(*own, strict=True)))
         self.iterations.assign_add(1)
 
     def advance(self, position, examples, level_examples) -> None:

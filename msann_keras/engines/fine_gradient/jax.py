@@ -27,7 +27,8 @@ class FineGradient:
     whole_cycles = False
 
     def __init__(self, model: keras.Model):
-        self.model, self._functions = model, {}
+        self.model = model
+        self._functions: dict[tuple, tuple[Callable, Callable]] = {}
         self._state: tuple = ()
         self._progress: Progress | None = None
 
@@ -109,6 +110,6 @@ class FineGradient:
         examples = len(next(arrays))
         levels = range(self.model.depth + 1)
         trained = np.array([level in (x, EVERY_LEVEL) for x in levels])
-        position, before, each = self._progress
+        position, before, each = self.progress
         each = tuple((np.array(each) + examples * trained).tolist())
         self._progress = Progress(position + 1, before + examples, each)

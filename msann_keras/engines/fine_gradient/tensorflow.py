@@ -31,7 +31,8 @@ class FineGradient:
     whole_cycles = False
 
     def __init__(self, model: keras.Model):
-        self.model, self._functions = model, {}
+        self.model = model
+        self._functions: dict[int, Callable] = {}
 
     @property
     def progress(self) -> Progress:

@@ -136,6 +136,11 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         copies = [*self.levels, *self.packed.values()]
         return self._own + [v for x in copies for v in x.variables]
 
+    @property
+    def rate_variables(self):
+        """The factors of the levels' rates, which are in no state that Keras knows."""
+        return [rate.factor for rate in self._rates]
+
     def pack(self, level: int, size: int, dtype: str | None = None):
         """The vector of `size` entries that a level is packed into, and its copy."""
         key = str(level)  # as JSON has it
@@ -180,8 +185,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         """Add batches of the schedule, examples, and examples of each level."""
         added = (position, examples, level_examples)
         for variable, value in zip(self._progress.values(), added, strict=True):
-            # The backend's own variable: Keras's arithmetic takes a millisecond.
-            variable.value.assign_add(value)
+            here.add_to(variable, value)
 
     def progress_in(self, values: Sequence) -> Progress:
         """The progress among values of `variables`, as JAX has them in its state.

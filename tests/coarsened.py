@@ -1,13 +1,18 @@
 """Averages by hand, and small models that are fitted on coarsened data."""
 
+from contextlib import contextmanager
+
 import keras
 import numpy as np
 from matrices import dense
-from models import EAGER
+from models import EAGER, GRAPH, XLA
 
 import msann_keras as ms
 from msann.topology import chain
+from msann_keras.engines.coarsened.program import Program
 
+#: The least that compiles a program: JAX has nothing between XLA and Python.
+PROGRAM = GRAPH if keras.backend.backend() == "tensorflow" else XLA
 #: The spaces of networks, and how deep they go.
 SPACES = {
     "pairs": ([ms.path(8), ms.path(4), ms.path(8)], 2),
@@ -54,6 +59,22 @@ def named(structure=list):
     if structure is dict:  # whose order is that of the keys, sorted
         return ms.MultilevelModel({"two": two, "one": one}, {"z": joined, "y": other})
     return ms.MultilevelModel([one, two], [joined, other])
+
+
+@contextmanager
+def traces_counted():
+    """A list that grows by one with each execution of a cycle in Python."""
+    original, found = Program._cycles, []
+
+    def counted(self, *args):
+        found.append(self)
+        return original(self, *args)
+
+    Program._cycles = counted
+    try:
+        yield found
+    finally:
+        Program._cycles = original
 
 
 # ------------------------------------------------------------------------------ fits

@@ -9,7 +9,7 @@ from itertools import pairwise
 import keras
 import numpy as np
 import reference
-import tensorflow as tf
+from keras import ops
 from models import EAGER
 from stacks import dense_chains
 
@@ -214,7 +214,7 @@ class Run:
 
     def theta(self):
         pairs = [layer.theta() for layer in self.model.multilevel_layers]
-        return [(kernel.numpy(), bias.numpy()) for kernel, bias in pairs]
+        return [tuple(map(ops.convert_to_numpy, pair)) for pair in pairs]
 
     def chunk(self, cycles):
         parts, dtype = cycles.parts, keras.config.floatx()
@@ -222,7 +222,7 @@ class Run:
         for level in range(self.depth + 1):
             x = ms.coarse_data(self.x, parts.inputs[0], level)
             y = ms.coarse_data(self.y, parts.outputs[0], level)
-            levels.append(((tf.cast(x, dtype),), (tf.cast(y, dtype),), ()))
+            levels.append(((ops.cast(x, dtype),), (ops.cast(y, dtype),), ()))
         return Chunk(levels, len(self.x), len(self.x))
 
     def cycles(self, consistency=0):
@@ -239,8 +239,3 @@ class Run:
             self.prolongations, self.x, self.y, order, optimizers, consistency
         )
         return restated.walk(0, self.theta(), list(visits))
-
-
-def assert_close(actual, expected, tolerance):
-    for a, b in zip(tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from coarsened import X, Y, coarsened, compiled, fit, network
-from models import EAGER, GRAPH, Interrupt, assert_equal
+from coarsened import PROGRAM, X, Y, coarsened, compiled, fit, network
+from models import EAGER, Interrupt, assert_equal
 
 import msann_keras as ms
 from msann import schedules
@@ -27,7 +27,7 @@ def test_training_lowers_the_error_and_begins_from_the_same_predictions(topology
     keras.utils.set_random_seed(22)
     layers = [keras.layers.Dense(4, "sigmoid"), keras.layers.Dense(8)]
     model = ms.multilevel(keras.Sequential([keras.Input((8,)), *layers]), 2, topology)
-    compiled(keras.optimizers.Adam(0.02), model, **GRAPH)
+    compiled(keras.optimizers.Adam(0.02), model, **PROGRAM)
     before, errors = model.predict(X, verbose=0), []
     look = keras.callbacks.LambdaCallback(
         on_train_begin=lambda logs: errors.append(np.abs(model(X) - before).max())
@@ -50,7 +50,7 @@ def test_classes_stay_whole_and_random_layers_and_images_train():
     )
     model = ms.multilevel(plain, 2, ms.grid(4, 4))
     loss = "sparse_categorical_crossentropy"
-    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"], **GRAPH)
+    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"], **PROGRAM)
     images = np.zeros((30, 4, 4), "float32")
     labels = np.arange(30) % 3
     images[np.arange(30), labels] = 1
@@ -71,7 +71,7 @@ def test_classes_with_logits_on_an_identity_space(shape):
     assert history["accuracy"][-1] > 0.9
 
 
-@pytest.mark.parametrize("mode", [EAGER, GRAPH])
+@pytest.mark.parametrize("mode", [EAGER, PROGRAM])
 def test_dropout_draws_anew_in_every_cycle(mode):
     """At a learning rate of zero, and full batches."""
     model = network(depth=1, front=[keras.layers.Dropout(0.5, seed=1)])
@@ -84,7 +84,7 @@ def test_dropout_draws_anew_in_every_cycle(mode):
 def test_layers_of_float64_train_at_packed_levels():
     layers = [keras.layers.Dense(n, dtype="float64") for n in (4, 8)]
     plain = keras.Sequential([keras.Input((8,)), *layers])
-    model = compiled(model=ms.multilevel(plain, 2), **GRAPH)
+    model = compiled(model=ms.multilevel(plain, 2), **PROGRAM)
     before = model.get_weights()[0]
     assert np.isfinite(fit(model, y=X, steps_per_epoch=2)["loss"]).all()
     assert not np.array_equal(model.get_weights()[0], before)

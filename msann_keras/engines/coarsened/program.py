@@ -224,7 +224,9 @@ class _Source(NamedTuple):
         return here.rows(self.counts, place)
 
     def rows(self, batch, count=1):
-        return ops.reshape(here.rows(self.order, batch + ops.arange(count, dtype="int32")), [-1])
+        return ops.reshape(
+            here.rows(self.order, batch + ops.arange(count, dtype="int32")), [-1]
+        )
 
     def batch(self, level, rows):
         return keras.tree.map_structure(lambda x: here.rows(x, rows), self.data[level])

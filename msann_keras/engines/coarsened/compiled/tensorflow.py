@@ -1,4 +1,4 @@
-"""Programs for coarsened data on TensorFlow: a `tf.function`, whose variables change."""
+"""Programs for coarsened data on TensorFlow: `tf.function`s, whose variables change."""
 
 from __future__ import annotations
 

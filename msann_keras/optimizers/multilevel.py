@@ -49,6 +49,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         packed: Copies for packed variables, by level.
         vectors: The packed variables themselves, by level.
         built_for: The variables that the optimizer was built with.
+        rate_variables: The present factors, which are not saved.
 
     Raises:
         ValueError: `optimizer` is missing, or a `LossScaleOptimizer`, which belongs
@@ -82,6 +83,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             )
         self.schedule = schedule_of(optimizer)
         self._rates = [LevelRate(self) for _ in range(self.depth + 1)]
+        self.rate_variables = [rate.factor for rate in self._rates]
         self.levels = [type(optimizer).from_config(optimizer.get_config())]
         self.levels += [self._copy(level) for level in range(1, self.depth + 1)]
         self.packed: dict[str, keras.optimizers.Optimizer] = {}
@@ -135,11 +137,6 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         """Step count, progress, and the variables of every copy."""
         copies = [*self.levels, *self.packed.values()]
         return self._own + [v for x in copies for v in x.variables]
-
-    @property
-    def rate_variables(self):
-        """The factors of the levels' rates, which are in no state that Keras knows."""
-        return [rate.factor for rate in self._rates]
 
     def pack(self, level: int, size: int, dtype: str | None = None):
         """The vector of `size` entries that a level is packed into, and its copy."""

@@ -8,13 +8,16 @@ restricted fine one, and all that happens at level l costs O(|M_l|).
 
 The program is a set of nested loops, a loop for each level, that reads its visits from
 an array. So it is compiled once for a network, whatever the schedule (anew where a
-call outgrows the array, whose length is a power of two from 1,024 on).
+call outgrows the array, whose length is a power of two from 1,024 on). A single loop
+over visits that branches to the level of each was measured on JAX, too: XLA copies what
+goes through a branch of so many, and a V-cycle takes up to twice as long.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import keras
@@ -59,9 +62,10 @@ class Program:
         ]
         self.compile_seconds = 0.0
         self._prepared = set()
-        self._program = here.program(self._cycles, self._variables, model)
+        self._program = here.program(self._cycles, lambda: self.variables, model)
 
-    def _variables(self):
+    @cached_property
+    def variables(self) -> list[keras.Variable]:
         """All that the program reads or changes, each once."""
         model, optimizer = self.model, unwrapped(self.model.optimizer)
         result = [*model.variables, *model.metrics_variables]

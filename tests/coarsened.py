@@ -5,14 +5,12 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 from matrices import dense
-from models import EAGER, GRAPH, XLA
+from models import FEW_STEPS
 
 import msann_keras as ms
 from msann.topology import chain
 from msann_keras.engines.coarsened.program import Program
 
-#: The least that compiles a program: JAX has nothing between XLA and Python.
-PROGRAM = GRAPH if keras.backend.backend() == "tensorflow" else XLA
 #: The spaces of networks, and how deep they go.
 SPACES = {
     "pairs": ([ms.path(8), ms.path(4), ms.path(8)], 2),
@@ -95,7 +93,8 @@ def network(depth=2, front=(), **options):
 
 def compiled(optimizer="adam", model=None, **options):
     model = model or network()
-    options = options if "jit_compile" in options else EAGER | options
+    says_how = {"jit_compile", "run_eagerly"} & options.keys()
+    options = options if says_how else FEW_STEPS | options
     model.compile(optimizer, "mse", **options)
     return model
 

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 from coarsened import (
-    PROGRAM,
     X,
     Y,
     coarsened,
@@ -13,7 +12,7 @@ from coarsened import (
     network,
     traces_counted,
 )
-from models import assert_equal
+from models import EAGER, PROGRAM, assert_equal
 
 import msann_keras as ms
 from msann import schedules
@@ -135,7 +134,7 @@ def test_compiling_is_not_part_of_seconds(monkeypatch):
         return program(self, plan, *args)
 
     monkeypatch.setattr(program_module.Program, "_cycles", slow)
-    model = compiled()
+    model = compiled(**EAGER)
     assert fit(model, steps_per_epoch=3)["seconds"] == [3]
     assert model.compile_seconds == 100
 

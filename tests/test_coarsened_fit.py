@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from coarsened import PROGRAM, X, Y, coarsened, compiled, fit, network
-from models import EAGER, Interrupt, assert_equal
+from coarsened import X, Y, coarsened, compiled, fit, network
+from models import EAGER, PROGRAM, Interrupt, assert_equal
 
 import msann_keras as ms
 from msann import schedules

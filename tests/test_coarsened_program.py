@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from coarsened import PROGRAM, traces_counted
+from coarsened import traces_counted
+from models import EAGER, PROGRAM
 from precision import floatx
 from restated import (
     AS_THEY_ARE,
@@ -84,7 +85,7 @@ def test_with_tau_coarse_gradients_are_restricted_fine_ones(monkeypatch):
     """At a rate of zero every level stays at the restricted point."""
     monkeypatch.setattr(level_module, "PACKED_BELOW", 0)
     with floatx("float64"):
-        run = Run(SPACES["odd paths"], 2, keras.optimizers.SGD(0.0))
+        run = Run(SPACES["odd paths"], 2, keras.optimizers.SGD(0.0), **EAGER)
         cycles, found = run.cycles(consistency=3), {}
         chunk = run.chunk(cycles)  # 12 rows: the three batches are all of them
         for level in cycles.levels[1:]:

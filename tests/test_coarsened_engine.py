@@ -202,7 +202,7 @@ def test_what_concerns_the_training_data_is_taken_out_of_the_options():
     options = {"x": X, "y": Y, "batch_size": 4, "epochs": 3, "validation_split": 0.5}
     before, schedule = dict(options), schedules.gamma_cycle(2)
     engine, rest = prepared(model.program(), schedule, options)
-    assert len(rest["x"]) == round(12 / engine.cost(schedule.cycle))
+    assert len([*rest["x"]]) == round(12 / engine.cost(schedule.cycle))
     assert_equal(rest["validation_data"], [X[12:], Y[12:]])
     assert {"y", "batch_size", "validation_split"}.isdisjoint(rest)
     assert options == before

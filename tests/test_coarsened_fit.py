@@ -198,6 +198,20 @@ def test_a_fit_that_diverges_leaves_finite_weights():
     assert model.evaluate(X, Y, verbose=0) < loss
 
 
+def test_a_later_call_that_diverges_keeps_what_the_others_have_learned():
+    """A chunk serves two cycles; the second chunk is infinite."""
+    model = compiled(keras.optimizers.Adam(0.01))
+    before = model.predict(X, verbose=0)
+    batches = 5 * [(X, Y)] + 5 * [(np.full_like(X, np.inf), Y)]
+    with pytest.raises(FloatingPointError, match="begin anew"):
+        fit(model, iter(batches), None, batch_size=None, steps_per_epoch=4)
+    assert model.progress.position == 2 * 5
+    assert finite(model.get_weights())
+    assert np.abs(model.predict(X, verbose=0) - before).max() > 1e-3
+    copies = [*model.optimizer.levels, *model.optimizer.packed.values()]
+    assert [int(copy.iterations) for copy in copies] == [0] * len(copies)
+
+
 def test_infinite_data_leave_finite_weights_and_slots():
     x, model = X.copy(), compiled()
     x[5, 2] = np.inf

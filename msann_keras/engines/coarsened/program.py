@@ -157,7 +157,8 @@ class Program:
         source = _Source(plan[0], plan[1], order, data)
         zero = ops.zeros((), "int32")
         self._stay(0, zero, zero, source)
-        finite = [ops.all(ops.isfinite(v)) for v in self.levels[0].variables]
+        weights = self.levels[0].values()
+        finite = [ops.all(ops.isfinite(weight)) for weight in weights]
         return ops.all(ops.stack(finite))
 
     def _stay(self, level, place, batch, source):
@@ -166,7 +167,6 @@ class Program:
         A level's body is traced once: train here (no steps, if the visit is further
         down), then go down if the next visit is there.
         """
-
         changes = [v for one in self.levels[level:] for v in one.changes]
 
         def body(place, batch):
@@ -228,9 +228,8 @@ class _Source(NamedTuple):
         return here.rows(self.counts, place)
 
     def rows(self, batch, count=1):
-        return ops.reshape(
-            here.rows(self.order, batch + ops.arange(count, dtype="int32")), [-1]
-        )
+        places = batch + ops.arange(count, dtype="int32")
+        return ops.reshape(here.rows(self.order, places), [-1])
 
     def batch(self, level, rows):
         return keras.tree.map_structure(lambda x: here.rows(x, rows), self.data[level])

@@ -52,8 +52,8 @@ def batches_in_turn(count, rows=12):
 
 
 def rounded(x):
-    """Keras casts decay rates by way of float32."""
-    return float(np.float32(x))
+    """Keras casts decay rates, on TensorFlow by way of float32."""
+    return float(ops.cast(x, "float64"))
 
 
 class SGD:

@@ -50,7 +50,8 @@ test-kill: install ## Slow tests that CI runs too: sweeps and workers that are k
 test-jax: .venv-jax/.installed ## What runs on every backend, on JAX, in a .venv of its own
 	KERAS_BACKEND=jax JAX_ENABLE_X64=1 .venv-jax/bin/python -m pytest -q $(EVERY_BACKEND) \
 		tests/test_transfer.py tests/test_initializers.py tests/test_convert.py \
-		tests/test_merge.py tests/test_cycle_schedule.py
+		tests/test_merge.py tests/test_cycle_schedule.py tests/test_coarsened*.py \
+		tests/test_battery_coarsened.py
 
 test-torch: .venv-torch/.installed ## The same on torch
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q $(EVERY_BACKEND)

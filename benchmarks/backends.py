@@ -2,8 +2,9 @@
 
     KERAS_BACKEND=jax .venv-jax/bin/python -m benchmarks.backends
 
-A plain step, a step at each level by the fine gradient, V-cycles, and what the first
-call takes, which compiles. Each number is the median of five.
+A plain step, a step at each level by the fine gradient, V-cycles, a whole V-cycle on
+coarsened data, and what the first call takes, which compiles. Each number is the median
+of five.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import numpy as np
 
 import msann_keras as ms
 
-SIZE, DEPTH, BATCH, BATCHES = 1024, 3, 128, 24
+SIZE, DEPTH, BATCH, BATCHES, CALL = 1024, 3, 128, 24, 8
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(BATCH * BATCHES, SIZE)).astype("float32")
 
@@ -30,7 +31,7 @@ def plain():
 
 def timed(model, jit, level=None, cycles=False):
     """Seconds of the first call, and of a batch afterwards."""
-    model.compile("adam", "mse", jit_compile=jit, steps_per_execution=8)
+    model.compile("adam", "mse", jit_compile=jit, steps_per_execution=CALL)
     if level is not None:
         model.level = level
 
@@ -41,9 +42,21 @@ def timed(model, jit, level=None, cycles=False):
         model.fit(some, some, batch_size=BATCH, verbose=0, callbacks=callbacks)
         return time.perf_counter() - began
 
-    first = fit(len(X) if cycles else 8 * BATCH)
+    first = fit(len(X) if cycles else CALL * BATCH)
     later = [fit(len(X)) / BATCHES for _ in range(5)]
     return first, float(np.median(later))
+
+
+def coarsened(jit):
+    """The same of a cycle on coarsened data, and seconds that compiling took."""
+    model = ms.multilevel(plain(), DEPTH)
+    model.compile("adam", "mse", jit_compile=jit, steps_per_execution=CALL)
+    cycles = ms.CycleSchedule(gamma=1, smoothing_steps=2, coarsen_data=True)
+    options = {"batch_size": BATCH, "steps_per_epoch": CALL, "verbose": 0}
+    history = model.fit(X, X, epochs=6, callbacks=[cycles], **options).history
+    first = model.compile_seconds + history["seconds"][0]
+    later = np.diff(history["seconds"]) / CALL
+    return first, float(np.median(later)), model.compile_seconds
 
 
 def main():
@@ -54,18 +67,24 @@ def main():
     )
     parser.parse_args()
     backend = keras.backend.backend()
-    print("| backend | jitted | what trains | first call, s | a batch, ms | of plain |")
-    print("|---|---|---|---|---|---|")
+    columns = ["backend", "jitted", "what trains", "first call, s"]
+    columns += ["a batch or cycle, ms", "of a plain step"]
+    print(f"| {' | '.join(columns)} |")
+    print(f"|{'---|' * len(columns)}")
     for jit in (False, True) if backend == "tensorflow" else (True,):
         rows = {"a plain model": timed(plain(), jit)}
         for level in range(DEPTH + 1):
             model = ms.multilevel(plain(), DEPTH)
             rows[f"level {level}"] = timed(model, jit, level)
         rows["V-cycles"] = timed(ms.multilevel(plain(), DEPTH), jit, cycles=True)
+        first, cycle, compiling = coarsened(jit)
+        rows["a cycle on coarsened data"] = first, cycle
+        rows["compiling it"] = compiling, None
         _, step = rows["a plain model"]
         for name, (first, batch) in rows.items():
             cells = [backend, "yes" if jit else "no", name, f"{first:.1f}"]
-            cells += [f"{1e3 * batch:.1f}", f"{batch / step:.2f}"]
+            later = [f"{1e3 * batch:.1f}", f"{batch / step:.2f}"] if batch else ["", ""]
+            cells += later
             print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -81,16 +81,15 @@ __all__ = [
     "warm_start",
 ]
 
-if keras.backend.backend() == "tensorflow":
+if keras.backend.backend() != "torch":
     from msann_keras.engines.coarsened.network import coarse_network
 
     __all__ += ["coarse_network"]
 else:
 
     def __getattr__(name):
-        """Say what needs TensorFlow, since that may be why a name is missing."""
+        """Say what torch lacks, since that may be why a name is missing."""
         raise AttributeError(
-            f"`msann_keras.{name}` is not there while Keras runs on "
-            f"{keras.backend.backend()}. `coarse_network` and cycles on coarsened data "
-            "need TensorFlow."
+            f"`msann_keras.{name}` is not there while Keras runs on torch. "
+            "`coarse_network` and cycles need TensorFlow or JAX."
         )

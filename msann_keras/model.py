@@ -268,7 +268,7 @@ class MultilevelModel(keras.Model):
 
     def program(self, consistency: int = 0) -> Any:
         """The compiled cycles on coarsened data, made when first asked for."""
-        from msann_keras.engines.coarsened.program import Program  # TensorFlow's
+        from msann_keras.engines.coarsened.program import Program  # not torch's
 
         if consistency not in self._programs:
             self._programs[consistency] = Program(self, consistency)
@@ -286,7 +286,9 @@ class MultilevelModel(keras.Model):
         if force:
             self._fine_gradient, self._programs = None, {}
         self._build_optimizer()
-        self.train_function = self.fine_gradient().function(self._train)
+        session = self.session
+        engine = self.fine_gradient() if session is None else session.engine
+        self.train_function = engine.function(self._train)
 
     def _train(self, iterator):
         """Make the next visits; the logs of the last batch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -23,6 +23,9 @@ class Engine(Protocol):
     @property
     def progress(self) -> Progress:
         """How far the schedule has been walked."""
+
+    def function(self, train: Callable) -> Callable:
+        """The model's `train_function`, from a function of the iterator."""
 
     def due(self, iterator) -> int:
         """How many batches or cycles the next call makes."""

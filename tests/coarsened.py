@@ -1,12 +1,15 @@
 """Averages by hand, and small models that are fitted on coarsened data."""
 
+from contextlib import contextmanager
+
 import keras
 import numpy as np
 from matrices import dense
-from models import EAGER
+from models import FEW_STEPS
 
 import msann_keras as ms
 from msann.topology import chain
+from msann_keras.engines.coarsened.program import Program
 
 #: The spaces of networks, and how deep they go.
 SPACES = {
@@ -56,6 +59,22 @@ def named(structure=list):
     return ms.MultilevelModel([one, two], [joined, other])
 
 
+@contextmanager
+def traces_counted():
+    """A list that grows by one with each execution of a cycle in Python."""
+    original, found = Program._cycles, []
+
+    def counted(self, *args):
+        found.append(self)
+        return original(self, *args)
+
+    Program._cycles = counted
+    try:
+        yield found
+    finally:
+        Program._cycles = original
+
+
 # ------------------------------------------------------------------------------ fits
 
 RNG = np.random.default_rng(0)
@@ -74,7 +93,8 @@ def network(depth=2, front=(), **options):
 
 def compiled(optimizer="adam", model=None, **options):
     model = model or network()
-    options = options if "jit_compile" in options else EAGER | options
+    says_how = {"jit_compile", "run_eagerly"} & options.keys()
+    options = options if says_how else FEW_STEPS | options
     model.compile(optimizer, "mse", **options)
     return model
 

@@ -14,6 +14,10 @@ Y = RNG.normal(size=(10, 4)).astype("float32")
 CLASSES = np.arange(10) % 4
 SPARSE = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 EAGER, GRAPH, XLA = {"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}
+#: The least that compiles a step, and what takes least time for a few steps of a small
+#: model: JAX has nothing between XLA and Python, where each operation is compiled.
+ON_JAX = keras.backend.backend() == "jax"
+PROGRAM, FEW_STEPS = (XLA, XLA) if ON_JAX else (GRAPH, EAGER)
 
 
 def network(depth, cls=ms.MultilevelModel, seed=1):

@@ -129,6 +129,18 @@ def automatic(scope):
     return model
 
 
+def refusal(scope):
+    """What cycles on coarsened data say to a model there; nothing if they train it."""
+    with scope():
+        model = ms.multilevel(network(16), 1)
+        model.compile("sgd", "mse", jit_compile=False)
+    try:
+        model.fit(X, Y, verbose=0, callbacks=[ms.CycleSchedule(coarsen_data=True)])
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def fitted(model):
     """It trains on."""
     model.fit(WAVES, -WAVES, batch_size=16, shuffle=False, verbose=0)
@@ -140,6 +152,7 @@ if __name__ == "__main__":
     scope = place(where)
     result = {name: trained(scope, *case) for name, case in CASES.items()}
     result["depth 0"] = trained(scope, 0, {}, {}, depth=0)
+    result["refusal"] = refusal(scope)
     result["auto"] = np.concatenate(weights(automatic(scope)))
     # Each replica normalises its own part of a batch, so that one is not trained on.
     normalised = started(scope, keras.layers.BatchNormalization())

@@ -9,8 +9,8 @@ from itertools import pairwise
 import keras
 import numpy as np
 import reference
-import tensorflow as tf
-from models import EAGER
+from keras import ops
+from models import FEW_STEPS
 from stacks import dense_chains
 
 import msann_keras as ms
@@ -52,8 +52,8 @@ def batches_in_turn(count, rows=12):
 
 
 def rounded(x):
-    """Keras casts decay rates by way of float32."""
-    return float(np.float32(x))
+    """Keras casts decay rates, on TensorFlow by way of float32."""
+    return float(ops.cast(x, "float64"))
 
 
 class SGD:
@@ -186,6 +186,11 @@ class Restated:
 # ------------------------------------------------------------- a model and its data
 
 
+def squared_error(y, prediction):
+    """The mean along the last axis. Keras's own is of single precision on JAX."""
+    return ops.sum(ops.square(prediction - y), axis=-1) / y.shape[-1]
+
+
 class Run:
     """A model of sigmoid layers with random weights, and samples for it."""
 
@@ -204,7 +209,7 @@ class Run:
         self.model.set_weights(
             [rng.normal(size=w.shape) for w in self.model.get_weights()]
         )
-        self.model.compile(optimizer, "mse", **(options or EAGER))
+        self.model.compile(optimizer, squared_error, **(options or FEW_STEPS))
         self.model.make_train_function()
         self.depth = depth
         self.prolongations = dense_chains(spaces, max(depth, 1))
@@ -214,7 +219,7 @@ class Run:
 
     def theta(self):
         pairs = [layer.theta() for layer in self.model.multilevel_layers]
-        return [(kernel.numpy(), bias.numpy()) for kernel, bias in pairs]
+        return [tuple(map(ops.convert_to_numpy, pair)) for pair in pairs]
 
     def chunk(self, cycles):
         parts, dtype = cycles.parts, keras.config.floatx()
@@ -222,7 +227,7 @@ class Run:
         for level in range(self.depth + 1):
             x = ms.coarse_data(self.x, parts.inputs[0], level)
             y = ms.coarse_data(self.y, parts.outputs[0], level)
-            levels.append(((tf.cast(x, dtype),), (tf.cast(y, dtype),), ()))
+            levels.append(((ops.cast(x, dtype),), (ops.cast(y, dtype),), ()))
         return Chunk(levels, len(self.x), len(self.x))
 
     def cycles(self, consistency=0):
@@ -239,8 +244,3 @@ class Run:
             self.prolongations, self.x, self.y, order, optimizers, consistency
         )
         return restated.walk(0, self.theta(), list(visits))
-
-
-def assert_close(actual, expected, tolerance):
-    for a, b in zip(tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
+import keras
 import numpy as np
-import tensorflow as tf
 from matrices import dense, orthonormal
 
 import msann_keras as ms
@@ -66,5 +66,7 @@ def levels_of(layers):
 
 
 def assert_close(actual, expected, tolerance):
-    for a, b in zip(tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True):
+    for a, b in zip(
+        keras.tree.flatten(actual), keras.tree.flatten(expected), strict=True
+    ):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)

@@ -6,10 +6,16 @@ import warnings
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from batteries import X, Y, assert_equal, compiled, fit, network
 
 import msann_keras as ms
+
+BACKEND = keras.backend.backend()
+on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="is TensorFlow's")
+
+
+def tensorflow():
+    return pytest.importorskip("tensorflow")
 
 
 def coarsened(**options):
@@ -18,6 +24,7 @@ def coarsened(**options):
 
 def warned_of_retracing(function):
     """Whether TensorFlow says so when it is called again and again."""
+    tf = tensorflow()
     messages = []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
@@ -30,12 +37,14 @@ def warned_of_retracing(function):
     return any("retracing" in text for text in messages)
 
 
+@on_tensorflow
 def test_many_models_in_one_process_are_traced_without_a_warning():
     def train():
         options = {"shuffle": True, "steps_per_epoch": 1, "epochs": 1}
         fit(compiled(1, jit_compile=False), callbacks=coarsened(), **options)
 
     assert not warned_of_retracing(train)
+    tf = tensorflow()
     assert warned_of_retracing(lambda: tf.function(lambda: tf.ones(()))())
 
 
@@ -57,6 +66,7 @@ def test_an_epoch_of_unknown_length_is_about_a_pass(steps):
         for i in range(70):
             yield X[i % 12], Y[i % 12]
 
+    tf = tensorflow()
     specs = [tf.TensorSpec((8,)), tf.TensorSpec((6,))]
     data = tf.data.Dataset.from_generator(samples, output_signature=tuple(specs))
     model = compiled(1, steps_per_execution=steps)
@@ -137,7 +147,10 @@ class Batches(keras.utils.PyDataset):
 
 
 DATA = {
-    "tf.data": lambda: (tf.data.Dataset.from_tensor_slices((X, Y)).batch(4), None),
+    "tf.data": lambda: (
+        tensorflow().data.Dataset.from_tensor_slices((X, Y)).batch(4),
+        None,
+    ),
     "PyDataset": lambda: (Batches(), None),
     "generator": lambda: ((Batches()[i % 3] for i in range(50)), None),
     "float64": lambda: (X.astype("float64"), Y.astype("float64")),

@@ -1,5 +1,6 @@
 """Averages over aggregates: what data are on a coarse level."""
 
+import keras
 import numpy as np
 import pytest
 from coarsened import SPACES, averages
@@ -41,8 +42,8 @@ def test_averages_of_averages_are_averages(topology, depth):
 def test_coarse_data_by_hand():
     x = np.array([[1.0, 3.0, 5.0, 9.0, 4.0]])
     odd = chain(ms.path(5), 2)
-    assert ms.coarse_data(x, odd, 1).numpy().tolist() == [pytest.approx([2, 7, 4])]
-    assert ms.coarse_data(x, odd, 2).numpy().tolist() == [pytest.approx([4.5, 4])]
+    assert np.asarray(ms.coarse_data(x, odd, 1)).tolist() == [pytest.approx([2, 7, 4])]
+    assert np.asarray(ms.coarse_data(x, odd, 2)).tolist() == [pytest.approx([4.5, 4])]
 
 
 def test_integers_are_averaged_as_real_numbers():
@@ -53,8 +54,8 @@ def test_integers_are_averaged_as_real_numbers():
 
 def test_labels_on_an_identity_space_stay_labels():
     labels = ms.coarse_data(np.array([2, 0, 1]), chain(ms.identity(3), 2), 2)
-    assert labels.numpy().tolist() == [2, 0, 1]
-    assert labels.dtype.is_integer
+    assert np.asarray(labels).tolist() == [2, 0, 1]
+    assert keras.backend.is_int_dtype(labels.dtype)
 
 
 @pytest.mark.parametrize("level", [-1, 2, True, 1.0])

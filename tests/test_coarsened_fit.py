@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from coarsened import X, Y, coarsened, compiled, fit, network
-from models import EAGER, GRAPH, Interrupt, assert_equal
+from models import EAGER, PROGRAM, Interrupt, assert_equal
 
 import msann_keras as ms
 from msann import schedules
@@ -27,7 +27,7 @@ def test_training_lowers_the_error_and_begins_from_the_same_predictions(topology
     keras.utils.set_random_seed(22)
     layers = [keras.layers.Dense(4, "sigmoid"), keras.layers.Dense(8)]
     model = ms.multilevel(keras.Sequential([keras.Input((8,)), *layers]), 2, topology)
-    compiled(keras.optimizers.Adam(0.02), model, **GRAPH)
+    compiled(keras.optimizers.Adam(0.02), model, **PROGRAM)
     before, errors = model.predict(X, verbose=0), []
     look = keras.callbacks.LambdaCallback(
         on_train_begin=lambda logs: errors.append(np.abs(model(X) - before).max())
@@ -50,7 +50,7 @@ def test_classes_stay_whole_and_random_layers_and_images_train():
     )
     model = ms.multilevel(plain, 2, ms.grid(4, 4))
     loss = "sparse_categorical_crossentropy"
-    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"], **GRAPH)
+    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["accuracy"], **PROGRAM)
     images = np.zeros((30, 4, 4), "float32")
     labels = np.arange(30) % 3
     images[np.arange(30), labels] = 1
@@ -71,7 +71,7 @@ def test_classes_with_logits_on_an_identity_space(shape):
     assert history["accuracy"][-1] > 0.9
 
 
-@pytest.mark.parametrize("mode", [EAGER, GRAPH])
+@pytest.mark.parametrize("mode", [EAGER, PROGRAM])
 def test_dropout_draws_anew_in_every_cycle(mode):
     """At a learning rate of zero, and full batches."""
     model = network(depth=1, front=[keras.layers.Dropout(0.5, seed=1)])
@@ -84,7 +84,7 @@ def test_dropout_draws_anew_in_every_cycle(mode):
 def test_layers_of_float64_train_at_packed_levels():
     layers = [keras.layers.Dense(n, dtype="float64") for n in (4, 8)]
     plain = keras.Sequential([keras.Input((8,)), *layers])
-    model = compiled(model=ms.multilevel(plain, 2), **GRAPH)
+    model = compiled(model=ms.multilevel(plain, 2), **PROGRAM)
     before = model.get_weights()[0]
     assert np.isfinite(fit(model, y=X, steps_per_epoch=2)["loss"]).all()
     assert not np.array_equal(model.get_weights()[0], before)
@@ -196,6 +196,20 @@ def test_a_fit_that_diverges_leaves_finite_weights():
     loss = model.evaluate(X, Y, verbose=0)
     fit(model, steps_per_epoch=8)
     assert model.evaluate(X, Y, verbose=0) < loss
+
+
+def test_a_later_call_that_diverges_keeps_what_the_others_have_learned():
+    """A chunk serves two cycles; the second chunk is infinite."""
+    model = compiled(keras.optimizers.Adam(0.01))
+    before = model.predict(X, verbose=0)
+    batches = 5 * [(X, Y)] + 5 * [(np.full_like(X, np.inf), Y)]
+    with pytest.raises(FloatingPointError, match="begin anew"):
+        fit(model, iter(batches), None, batch_size=None, steps_per_epoch=4)
+    assert model.progress.position == 2 * 5
+    assert finite(model.get_weights())
+    assert np.abs(model.predict(X, verbose=0) - before).max() > 1e-3
+    copies = [*model.optimizer.levels, *model.optimizer.packed.values()]
+    assert [int(copy.iterations) for copy in copies] == [0] * len(copies)
 
 
 def test_infinite_data_leave_finite_weights_and_slots():

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 from models import EAGER
 from precision import floatx
 from restated import (
@@ -13,9 +13,9 @@ from restated import (
     SPACES,
     Adam,
     Run,
-    assert_close,
     batches_in_turn,
 )
+from stacks import assert_close
 
 import msann_keras as ms
 from msann.schedules import gamma_cycle
@@ -134,10 +134,10 @@ def test_regularisers_act_in_cycles(options, level):
     x, y = (rng.normal(size=(12, n)).astype("float32") for n in (6, 4))
     model, plain = regularised(1, **options), regularised(0, **options)
     (layer,), (other,) = model.multilevel_layers, plain.multilevel_layers
-    other.set_weights([part.numpy() for part in layer.theta()])
+    other.set_weights([*map(ops.convert_to_numpy, layer.theta())])
     cycles = Program(model)
     cycles.begin()
-    part = ((tf.constant(x),), (tf.constant(y),), ())
+    part = ((ops.array(x),), (ops.array(y),), ())
     cycles.run([ms.Visit(level, 3)], Chunk([part] * 2, 12, 12), BATCH, IN_TURN)
     for rows in batches_in_turn(3):
         plain.train_on_batch(x[rows], y[rows])

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from coarsened import traces_counted
+from models import EAGER, PROGRAM
 from precision import floatx
 from restated import (
     AS_THEY_ARE,
@@ -11,10 +13,10 @@ from restated import (
     SPACES,
     Adam,
     Run,
-    assert_close,
     batches_in_turn,
     flat,
 )
+from stacks import assert_close
 
 import msann_keras as ms
 from msann.schedules import Growing, f_cycle, gamma_cycle
@@ -83,7 +85,7 @@ def test_with_tau_coarse_gradients_are_restricted_fine_ones(monkeypatch):
     """At a rate of zero every level stays at the restricted point."""
     monkeypatch.setattr(level_module, "PACKED_BELOW", 0)
     with floatx("float64"):
-        run = Run(SPACES["odd paths"], 2, keras.optimizers.SGD(0.0))
+        run = Run(SPACES["odd paths"], 2, keras.optimizers.SGD(0.0), **EAGER)
         cycles, found = run.cycles(consistency=3), {}
         chunk = run.chunk(cycles)  # 12 rows: the three batches are all of them
         for level in cycles.levels[1:]:
@@ -109,7 +111,7 @@ def test_a_stationary_point_stays_only_with_tau(consistency, stays):
     """Full batches; the fine loss and its gradient are zero."""
     with floatx("float64"):
         run = Run(SPACES["paths"], 2, keras.optimizers.SGD(0.5))
-        run.y = run.model(run.x).numpy()
+        run.y = np.asarray(run.model(run.x))
         before = run.theta()
         visits = gamma_cycle(2, 1, 2).cycle
         run.run(run.cycles(consistency), visits, 12, AS_THEY_ARE)
@@ -121,23 +123,25 @@ def test_a_stationary_point_stays_only_with_tau(consistency, stays):
 
 
 def test_one_program_serves_every_schedule():
-    run = Run(SPACES["paths"], 2, "sgd", jit_compile=False)
-    cycles = run.cycles()
-    for gamma, steps in ((1, 1), (2, 3), (3, 2)):
-        run.run(cycles, gamma_cycle(2, gamma, steps).cycle)
-    assert cycles._program.experimental_get_tracing_count() == 1
+    run = Run(SPACES["paths"], 2, "sgd", **PROGRAM)
+    with traces_counted() as traces:
+        cycles = run.cycles()
+        for gamma, steps in ((1, 1), (2, 3), (3, 2)):
+            run.run(cycles, gamma_cycle(2, gamma, steps).cycle)
+    assert len(traces) == 1
 
 
 def test_a_long_call_is_compiled_before_it_is_run():
-    run = Run(SPACES["paths"], 1, "sgd", jit_compile=False)
-    cycles = run.cycles()
+    run = Run(SPACES["paths"], 1, "sgd", **PROGRAM)
     visits = gamma_cycle(1, 1, 600).cycle  # 1,800 batches: more than the least room
-    cycles.prepare(run.chunk(cycles), BATCH, visits)
-    seconds = cycles.compile_seconds
-    cycles.prepare(run.chunk(cycles), BATCH, visits)
-    assert 0 < seconds == cycles.compile_seconds
-    run.run(cycles, visits)
-    assert cycles._program.experimental_get_tracing_count() == 1
+    with traces_counted() as traces:
+        cycles = run.cycles()
+        cycles.prepare(run.chunk(cycles), BATCH, visits)
+        seconds = cycles.compile_seconds
+        cycles.prepare(run.chunk(cycles), BATCH, visits)
+        assert 0 < seconds == cycles.compile_seconds
+        run.run(cycles, visits)
+    assert len(traces) == 1
 
 
 # ------------------------------------------------------------------- what is counted

@@ -214,15 +214,65 @@ def test_conversion_and_merging_keep_the_outputs():
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="others train by levels")
-def test_torch_says_how_to_go_on():
+@pytest.mark.parametrize("coarsen_data", [False, True])
+def test_torch_says_how_to_go_on(coarsen_data):
+    cycles = ms.CycleSchedule(coarsen_data=coarsen_data)
     with pytest.raises(ValueError, match=r"trains on TensorFlow and JAX.*merge\(\)"):
-        model().fit(X, Y, verbose=0)
-
-
-@pytest.mark.skipif(
-    BACKEND != "jax", reason="TensorFlow has them, torch trains nothing"
-)
-def test_cycles_on_coarsened_data_say_where_they_run():
-    cycles = ms.CycleSchedule(coarsen_data=True)
-    with pytest.raises(ValueError, match=r"run on TensorFlow and on one device"):
         model().fit(X, Y, verbose=0, callbacks=[cycles])
+    with pytest.raises(AttributeError, match="`coarse_network` and cycles need"):
+        ms.coarse_network(model(), level=1)
+
+
+def cycled(kernel, bias, level, steps):
+    """A V-cycle on averages by hand: the change at a coarse level is prolonged."""
+    x, y, c = (at_level(level) for at_level in (inputs_at, targets_at, sums_at))
+    scale = c[:, None] / c
+
+    def train(kernel, bias):
+        for _ in range(steps):
+            error = 2 * (x @ (kernel * scale) + bias / c - y) / y.size
+            kernel = kernel - RATE * (x.T @ error) * scale
+            bias = bias - RATE * error.sum(axis=0) / c
+        return kernel, bias
+
+    kernel, bias = train(kernel, bias)
+    if level == DEPTH:
+        return kernel, bias
+    p = dense(chain(ms.path(8), DEPTH).steps[level])
+    coarse = p.T @ kernel @ p, p.T @ bias
+    after = cycled(*coarse, level + 1, steps)
+    kernel = kernel + p @ (after[0] - coarse[0]) @ p.T
+    return train(kernel, bias + p @ (after[1] - coarse[1]))
+
+
+def sums_at(level):
+    return P[level].sum(axis=0)
+
+
+def inputs_at(level):
+    return X @ P[level] / sums_at(level)
+
+
+def targets_at(level):
+    return Y @ P[level] / sums_at(level)
+
+
+@trains
+@pytest.mark.parametrize(
+    "options", [{}, {"steps_per_execution": 3}, {"run_eagerly": True}]
+)
+def test_cycles_on_coarsened_data_are_those_by_hand(options):
+    """On batches of all samples, whose order means nothing; in float32."""
+    made = model(**options)
+    (layer,) = made.multilevel_layers
+    kernel, bias = theta(arrays(layer.kernels), arrays(layer.biases))
+    for _ in range(8):
+        kernel, bias = cycled(kernel, bias, 0, steps=2)
+    cycles = ms.CycleSchedule(1, 2, coarsen_data=True, rate_factors=(1, 1, 1))
+    fit = {"batch_size": 24, "steps_per_epoch": 4, "verbose": 0}
+    history = made.fit(X, Y, epochs=2, callbacks=[cycles], **fit).history
+    for actual, expected in zip(arrays(layer.theta()), (kernel, bias), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
+    assert made.progress == (80, 80 * 24, (32 * 24, 32 * 24, 16 * 24))
+    assert history["cost"][-1] == made.cost
+    assert history["loss"][1] < history["loss"][0]

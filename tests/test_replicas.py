@@ -65,6 +65,18 @@ def test_a_dear_level_learns_on_all_devices(results, place):
     assert results[place]["error after a start on all devices"] < 0.02
 
 
+@pytest.mark.parametrize("place", ["one", *PLACES[BACKEND]])
+def test_cycles_on_coarsened_data_are_refused_by_the_name_of_the_place(results, place):
+    names = {"jax": {"replicas": "DataParallel", "parts": "ModelParallel"}}
+    name = names.get(BACKEND, {}).get(place, "MirroredStrategy")
+    message = str(results[place]["refusal"])
+    if place == "one":
+        assert not message
+    else:
+        assert "on one device" in message
+        assert name in message
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="there are workers on TensorFlow")
 def test_workers_that_start_in_their_own_time_go_on_with_the_same(results):
     one, two = (results[f"worker {index}"]["auto"] for index in range(2))

@@ -6,8 +6,9 @@
 - `KEEPS_PROGRAMS`: whether there is `keep_programs(folder)`, which keeps compiled ones;
 - `IS_STATELESS`: whether training steps are functions of the state;
 - `synchronise(model)`: let variables have the values that a running `fit` has come to;
+- `add_to(variable, counts)`: add to a variable that counts;
 - `in_scope()`: whether this is inside of a strategy's scope;
-- `has_cycles(model)`: whether there are compiled cycles on coarsened data for a model;
+- `no_cycles(model)`: why there are no cycles on coarsened data for a model, or `None`;
 - `check_place(model)`: refuse a place from where a model cannot be started;
 - `place_of(model)`: a context in which variables are made where the model's are, and
   `spread(model)`: the same for a network of its own that trains there, if that can be;

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import jax
 import keras
+import numpy as np
 
 from msann_keras.backends.generators import batches
 
@@ -29,14 +31,24 @@ def synchronise(model: keras.Model) -> None:
     model.jax_state_sync()
 
 
+def add_to(variable: keras.Variable, counts: Any) -> None:
+    """Add to a variable that counts, which stays at the most that its type holds."""
+    total = np.asarray(variable.value, "int64") + counts
+    variable.assign(np.minimum(total, np.iinfo(variable.dtype).max))
+
+
 def in_scope() -> bool:
     """There are no scopes of strategies."""
     return False
 
 
-def has_cycles(model: keras.Model) -> bool:
-    """Compiled cycles are TensorFlow's."""
-    return False
+def no_cycles(model: keras.Model) -> str | None:
+    """The distribution, or how many devices a model is on, if there are several."""
+    distribution = keras.distribution.distribution()
+    if distribution is not None and distribution.device_mesh.devices.size > 1:
+        return f"{distribution!r}"
+    devices = {one for v in model.variables for one in v.value.devices()}
+    return f"a model on {len(devices)} devices" if len(devices) > 1 else None
 
 
 def check_place(model: keras.Model) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -81,14 +82,21 @@ def synchronise(model: keras.Model) -> None:
     """Variables have the values that a `fit` has come to."""
 
 
+def add_to(variable: keras.Variable, counts: Any) -> None:
+    """Add to a variable that counts."""
+    # The backend's own variable: Keras's arithmetic takes a millisecond.
+    variable.value.assign_add(counts)
+
+
 def in_scope() -> bool:
     """Whether this is inside of a strategy's scope."""
     return tf.distribute.has_strategy()
 
 
-def has_cycles(model: keras.Model) -> bool:
-    """Whether compiled cycles can train a model: it was made under no strategy."""
-    return model.distribute_strategy is tf.distribute.get_strategy()
+def no_cycles(model: keras.Model) -> str | None:
+    """The strategy that a model was made under, if there is one."""
+    is_plain = model.distribute_strategy is tf.distribute.get_strategy()
+    return None if is_plain else f"a model under {model.distribute_strategy!r}"
 
 
 def check_place(model: keras.Model) -> None:

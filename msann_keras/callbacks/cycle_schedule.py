@@ -155,11 +155,12 @@ class CycleSchedule(keras.callbacks.Callback):
                 what cannot be trained on coarsened data.
         """
         schedule = self.schedule_for(model.depth)
-        if self.coarsen_data and not here.has_cycles(model):
+        if self.coarsen_data and (reason := here.no_cycles(model)) is not None:
             raise ValueError(
-                "Cycles on coarsened data run on TensorFlow and on one device. "
-                "Elsewhere, train by the fine gradient (`coarsen_data=False`), or "
-                "start the plain model by `warm_start`. Received: coarsen_data=True"
+                "Cycles on coarsened data run on TensorFlow and JAX, and on one "
+                "device. Elsewhere, train by the fine gradient (`coarsen_data=False`),"
+                " or start the plain model by `warm_start`. Received: "
+                f"coarsen_data=True, and {reason}"
             )
         factors = self.rate_factors
         if factors is None and self.coarsen_data:
@@ -172,7 +173,7 @@ class CycleSchedule(keras.callbacks.Callback):
         if self.warm_start and is_first and not beside:  # batches are read by one
             warm = begin_warmly(model, options)
         if self.coarsen_data:
-            from msann_keras.engines.coarsened.engine import prepared  # TensorFlow's
+            from msann_keras.engines.coarsened.engine import prepared  # not torch's
 
             program = model.program(self.consistency)
             engine, for_keras = prepared(program, schedule, options, self.memory)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import keras
 
 from msann import checks
+from msann_keras.backends import here
 
 
 class Evaluate(keras.callbacks.Callback):
@@ -86,6 +87,7 @@ class Evaluate(keras.callbacks.Callback):
 
     def _evaluate(self):
         session, began = self.model.session, time.perf_counter()
+        here.synchronise(self.model)
         # `model.evaluate` would begin the metrics of the running epoch anew.
         metrics = [v for x in self.model.metrics for v in x.variables]
         before = [v.numpy().copy() for v in metrics]

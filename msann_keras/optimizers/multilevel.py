@@ -49,6 +49,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         packed: Copies for packed variables, by level.
         vectors: The packed variables themselves, by level.
         built_for: The variables that the optimizer was built with.
+        rate_variables: The present factors, which are not saved.
 
     Raises:
         ValueError: `optimizer` is missing, or a `LossScaleOptimizer`, which belongs
@@ -82,6 +83,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             )
         self.schedule = schedule_of(optimizer)
         self._rates = [LevelRate(self) for _ in range(self.depth + 1)]
+        self.rate_variables = [rate.factor for rate in self._rates]
         self.levels = [type(optimizer).from_config(optimizer.get_config())]
         self.levels += [self._copy(level) for level in range(1, self.depth + 1)]
         self.packed: dict[str, keras.optimizers.Optimizer] = {}
@@ -180,8 +182,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         """Add batches of the schedule, examples, and examples of each level."""
         added = (position, examples, level_examples)
         for variable, value in zip(self._progress.values(), added, strict=True):
-            # The backend's own variable: Keras's arithmetic takes a millisecond.
-            variable.value.assign_add(value)
+            here.add_to(variable, value)
 
     def progress_in(self, values: Sequence) -> Progress:
         """The progress among values of `variables`, as JAX has them in its state.

@@ -10,16 +10,14 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from msann_keras.coarsening import Coarsening
 from msann_keras.engines.coarsened.averages import averaging
+from msann_keras.engines.coarsened.compiled import here
 from msann_keras.samples import batches_of, joined, parts_of, rows_of
 
 #: Data of all levels that may be on the device, unless the user says otherwise.
 MEMORY = 2**30
-#: Bytes; TensorFlow takes over memory that begins at a multiple of this.
-ALIGNMENT = 64
 
 
 class Chunk(NamedTuple):
@@ -96,7 +94,7 @@ class Batches:
     def __init__(self, batches, coarsening, memory, batches_per_call):
         self.coarsening, self.batches = coarsening, batches
         # A generator is read once, and may have no end.
-        self.once = not isinstance(batches, tf.data.Dataset | keras.utils.PyDataset)
+        self.once = not _is_dataset(batches) and not _is_py_dataset(batches)
         self.samples: int | None = None
         self.stream = self._again_and_again()
         first = next(self.stream, None)
@@ -148,12 +146,21 @@ class Batches:
             yield _chunk(joined(left), self.coarsening, self.samples)
 
 
+def _is_dataset(batches) -> bool:
+    """Whether these are a `tf.data.Dataset`, which any backend may read."""
+    return hasattr(batches, "as_numpy_iterator")
+
+
+def _is_py_dataset(batches) -> bool:
+    return isinstance(batches, keras.utils.PyDataset)
+
+
 def _cardinality(batches) -> int | None:
     """How many batches there are, if that is known."""
-    if isinstance(batches, tf.data.Dataset):
+    if _is_dataset(batches):
         count = int(batches.cardinality())
         return count if count > 0 else None
-    return batches.num_batches if isinstance(batches, keras.utils.PyDataset) else None
+    return batches.num_batches if _is_py_dataset(batches) else None
 
 
 def _rows_within(memory, parts) -> int:
@@ -183,33 +190,17 @@ def _chunk(parts, coarsening: Coarsening, samples: int | None) -> Chunk:
         pairs = zip(arrays, chains, strict=True)
         return zip(*(made[id(x), chain.topology] for x, chain in pairs), strict=True)
 
-    weights = repeat(tuple(tf.convert_to_tensor(x) for x in weights))
+    weights = repeat(tuple(map(here.on_device, weights)))
     inputs = by_level(inputs, coarsening.inputs)
     targets = by_level(targets, coarsening.outputs)
     return Chunk(list(zip(inputs, targets, weights, strict=False)), rows, samples)
 
 
-def _averages(wanted) -> list[tf.Tensor]:
+def _averages(wanted) -> list:
     """An array on the device, and its averages on the other levels of a chain."""
     array, chain = wanted
-    fine = _on_device(array)
+    fine = here.on_device(array)
     return [fine, *averaging(chain)(fine)]
-
-
-def _on_device(array) -> tf.Tensor:
-    """A copy of an array as a tensor.
-
-    NumPy asks for huge pages, so its copy takes .6 of the time of TensorFlow's, which
-    is spent in page faults; TensorFlow can take over memory that is aligned.
-    """
-    floats = isinstance(array, np.ndarray) and array.dtype.kind == "f"
-    if not floats or tf.config.list_logical_devices("GPU"):
-        return tf.convert_to_tensor(array)
-    memory = np.empty(array.nbytes + ALIGNMENT, dtype="uint8")
-    begin = -memory.ctypes.data % ALIGNMENT
-    copy = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
-    np.copyto(copy, array)
-    return tf.experimental.dlpack.from_dlpack(copy.__dlpack__())
 
 
 def _prepared_ahead(items: Iterator) -> Iterator:

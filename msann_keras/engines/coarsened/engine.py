@@ -9,16 +9,17 @@ its batches on a dataset of tickets, one for each cycle.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from msann import checks
 from msann.schedules import Schedule, State, Visit
+from msann_keras.engines.coarsened.compiled import here
 from msann_keras.engines.coarsened.data import MEMORY, Arrays, Batches
 from msann_keras.engines.coarsened.program import Program
 from msann_keras.optimizers.multilevel import unwrapped
@@ -67,13 +68,17 @@ class CoarsenedCycles:
         return float(self._shares @ self.program.batches(visits)) * self.batch_size
 
     def begin(self) -> None:
-        """Move Theta into level 0, and make what the logs come from."""
+        """Move Theta into level 0, and make what losses and logs come from."""
         _build_metrics(self.program, self._chunk)
         self.program.begin()
 
     def compile(self) -> None:
         """Compile for calls as long as the first, which changes nothing."""
         self.program.prepare(self._chunk, self.batch_size, self._visits)
+
+    def function(self, train: Callable) -> Callable:
+        """As Keras calls it on this backend."""
+        return here.train_function(self.program.model, train)
 
     @property
     def progress(self) -> Progress:
@@ -100,7 +105,7 @@ class CoarsenedCycles:
         self._spent, self._epoch_cost = self._spent + cost, self._epoch_cost + cost
         return logs
 
-    def tickets(self, steps_per_epoch: int | None) -> tf.data.Dataset:
+    def tickets(self, steps_per_epoch: int | None) -> Any:
         """An epoch's cycles, for Keras to count on; endless if nobody knows how many.
 
         Then `due` ends an epoch, when a pass has been read and costs no more than what
@@ -109,9 +114,7 @@ class CoarsenedCycles:
         if steps_per_epoch is None and self.source.samples is not None:
             steps_per_epoch = max(1, round(self.source.samples / self._cycle_cost))
         self._open = steps_per_epoch is None
-        if self._open:
-            return tf.data.Dataset.range(1).repeat()
-        return tf.data.Dataset.range(steps_per_epoch)
+        return here.tickets(steps_per_epoch)
 
 
 def prepared(
@@ -205,12 +208,16 @@ def _refuse_meaningless(x, y, options) -> None:
 
 
 def _build_metrics(program, chunk) -> None:
-    """Let the model's metrics make their variables: a compiled program cannot."""
-    model, (inputs, targets, _) = program.model, chunk.levels[0]
-    one = [keras.KerasTensor((1, *x.shape[1:]), x.dtype) for x in inputs]
-    outputs = keras.tree.map_structure(
-        lambda x: tf.zeros(x.shape, x.dtype), program.levels[0].output_spec(one)
-    )
-    y = keras.tree.pack_sequence_as(outputs, [y[:1] for y in targets])
-    model.compute_metrics(None, y, outputs)
+    """Let losses and metrics make their variables: a compiled program cannot."""
+    model = program.model
+    for level, (inputs, targets, _) in zip(program.levels, chunk.levels, strict=True):
+        one = [keras.KerasTensor((1, *x.shape[1:]), x.dtype) for x in inputs]
+        outputs = keras.tree.map_structure(
+            lambda x: ops.zeros(x.shape, x.dtype), level.output_spec(one)
+        )
+        y = keras.tree.pack_sequence_as(outputs, [y[:1] for y in targets])
+        level.network.compute_loss(None, y, outputs)
+        if level.level == 0:
+            model.compute_loss(None, y, outputs)
+            model.compute_metrics(None, y, outputs)
     model.reset_metrics()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from msann_keras.coarsening import Coarsening
+from msann_keras.engines.coarsened.compiled import here
 from msann_keras.optimizers.multilevel import unwrapped
 
 #: Optimizers that treat every entry alike, so that variables may be joined to one.
@@ -58,7 +59,18 @@ class Level:
             self.variables = [vector]
         else:
             self.variables, self.optimizer = own, optimizer.levels[level]
-        self.tau = [tf.Variable(tf.zeros_like(v)) for v in self.variables if consistent]
+        self.tau = [
+            keras.Variable(ops.zeros(v.shape, v.dtype), trainable=False)
+            for v in self.variables
+            if consistent
+        ]
+
+    @property
+    def changes(self) -> list[keras.Variable]:
+        """All variables that steps and gradients of the level may change."""
+        result = [*self.variables, *self.optimizer.variables, *self.tau]
+        result += self.network.non_trainable_variables
+        return result + self.model.metrics_variables * (self.level == 0)
 
     def output_spec(self, inputs):
         """What the network makes of inputs, as shapes and types."""
@@ -68,11 +80,11 @@ class Level:
         """Leave nothing of a coarse level in the model's weights."""
         if not self.joined:
             for variable in self.variables:
-                variable.assign(tf.zeros_like(variable))
+                variable.assign(ops.zeros(variable.shape, variable.dtype))
 
     def values(self):
         """Kernels and biases, V and v, as tensors."""
-        return self._unpacked([tf.convert_to_tensor(v) for v in self.variables])
+        return self._unpacked([here.value(v) for v in self.variables])
 
     def assign(self, values):
         """Make V and v these."""
@@ -87,14 +99,14 @@ class Level:
     def _packed(self, values):
         if not self.joined:
             return values
-        return [tf.concat([tf.reshape(x, [-1]) for x in values], axis=0)]
+        return [ops.concatenate([ops.reshape(x, [-1]) for x in values], axis=0)]
 
     def _unpacked(self, tensors):
         if not self.joined:
             return tensors
         sizes = [int(np.prod(shape)) for shape in self.shapes]
-        parts = tf.split(tensors[0], sizes)
-        return [tf.reshape(x, s) for x, s in zip(parts, self.shapes, strict=True)]
+        parts = here.cut(tensors[0], sizes)
+        return [ops.reshape(x, s) for x, s in zip(parts, self.shapes, strict=True)]
 
     def train(self, steps, batch, source):
         """So many steps of the level's optimizer, from batch number `batch` on."""
@@ -105,7 +117,8 @@ class Level:
             self.optimizer.apply(gradient, self.variables)
             return (i + 1,)
 
-        tf.while_loop(lambda i: i < steps, step, (tf.constant(0),))
+        zero = ops.zeros((), "int32")
+        here.loop(lambda i: i < steps, step, (zero,), self.changes)
 
     def gradients(self, data):
         """dE_l/dV_l + tau_l, as kernels and biases."""
@@ -120,39 +133,51 @@ class Level:
 
     def _gradient(self, data, consistent, log=False):
         """Of the level's loss for its variables, with tau if there is one."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tensors = [tf.convert_to_tensor(v) for v in self.variables]
-            tape.watch(tensors)
-            weights = self.parts.weights(self._unpacked(tensors), self.level)
-            loss = self._loss(weights, data, log)
-        gradient = tape.gradient(loss, tensors)
+        tensors = [here.value(v) for v in self.variables]
+        (loss, made), gradient = here.gradient(
+            lambda tensors: self._loss(self._unpacked(tensors), data), tensors
+        )
+        outputs, states = made
+        pairs = zip(self.network.non_trainable_variables, states, strict=True)
+        for variable, state in pairs:  # of random layers
+            variable.assign(state)
+        if log:
+            self._log(loss, outputs, data)
         if consistent and self.level:
             for i, tau in enumerate(self.tau):
-                gradient[i] += tau
+                gradient[i] += here.value(tau)
         return gradient
 
-    def _loss(self, weights, data, log):
-        inputs, targets, sample_weight = data
+    def _loss(self, values, data):
+        """The loss for such V and v; outputs, and what random layers have come to."""
+        inputs, _, sample_weight = data
         x = self.parts.structured(inputs)
-        sample_weight = sample_weight[0] if sample_weight else None
+        weights = self.parts.weights(values, self.level)
         own = [
             v
             for layer in self.parts.layers
             for v in self.network.get_layer(layer.name).weights
         ]
-        given = list(zip(own, weights, strict=True))
+        random = self.network.non_trainable_variables
+        given = [*zip(own, weights, strict=True), *((v, here.value(v)) for v in random)]
         with keras.StatelessScope(given, collect_losses=True) as scope:
             outputs = self.network(x, training=True)
-            y = keras.tree.pack_sequence_as(outputs, list(targets))
-            loss = self.network.compute_loss(x, y, outputs, sample_weight)
-        for state in self.network.non_trainable_variables:  # of random layers
-            if (value := scope.get_current_value(state)) is not None:
-                state.assign(value)
-        if log:
-            tracker = next(m for m in self.model.metrics if m.name == "loss")
-            tracker.update_state(loss)
-            self.model.compute_metrics(x, y, outputs, sample_weight)
-        return loss
+            y = self._targets(outputs, data)
+            weight = sample_weight[0] if sample_weight else None
+            loss = self.network.compute_loss(x, y, outputs, weight)
+        return loss, (outputs, [scope.get_current_value(v) for v in random])
+
+    def _log(self, loss, outputs, data):
+        """Let the model's metrics know."""
+        inputs, _, sample_weight = data
+        tracker = next(m for m in self.model.metrics if m.name == "loss")
+        tracker.update_state(loss)
+        x, y = self.parts.structured(inputs), self._targets(outputs, data)
+        weight = sample_weight[0] if sample_weight else None
+        self.model.compute_metrics(x, y, outputs, weight)
+
+    def _targets(self, outputs, data):
+        return keras.tree.pack_sequence_as(outputs, list(data[1]))
 
 
 def _elementwise(optimizer) -> bool:

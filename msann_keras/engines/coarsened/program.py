@@ -8,21 +8,25 @@ restricted fine one, and all that happens at level l costs O(|M_l|).
 
 The program is a set of nested loops, a loop for each level, that reads its visits from
 an array. So it is compiled once for a network, whatever the schedule (anew where a
-call outgrows the array, whose length is a power of two from 1,024 on).
+call outgrows the array, whose length is a power of two from 1,024 on). A single loop
+over visits that branches to the level of each was measured on JAX, too: XLA copies what
+goes through a branch of so many, and a V-cycle takes up to twice as long.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from msann.schedules import Visit
+from msann_keras import backends
+from msann_keras.engines.coarsened.compiled import here
 from msann_keras.engines.coarsened.data import Chunk
 from msann_keras.engines.coarsened.level import Level
 from msann_keras.engines.coarsened.network import coarsening
@@ -58,13 +62,16 @@ class Program:
         ]
         self.compile_seconds = 0.0
         self._prepared = set()
-        self._program = self._cycles
-        if not model.run_eagerly:
-            # A partial: TensorFlow counts traces by code, and would take the programs
-            # of several models for one that is traced again and again.
-            self._program = tf.function(
-                partial(self._cycles), jit_compile=model.jit_cycles, autograph=False
-            )
+        self._program = here.program(self._cycles, lambda: self.variables, model)
+
+    @cached_property
+    def variables(self) -> list[keras.Variable]:
+        """All that the program reads or changes, each once."""
+        model, optimizer = self.model, unwrapped(self.model.optimizer)
+        result = [*model.variables, *model.metrics_variables]
+        result += [*optimizer.variables, *optimizer.rate_variables]
+        result += [v for level in self.levels for v in level.changes]
+        return [*{id(variable): variable for variable in result}.values()]
 
     def begin(self) -> None:
         """Move Theta into level 0; the other levels are then only room to work in."""
@@ -76,12 +83,12 @@ class Program:
     ) -> None:
         """Compile for data of this shape and as many visits, and train nothing."""
         plan, order = self._blank(visits, batch_size)
-        data = tf.nest.flatten(chunk.levels)
+        data = keras.tree.flatten(chunk.levels)
         key = str([(x.shape, x.dtype) for x in (plan, order, *data)])
         if key in self._prepared:
             return
         began = time.perf_counter()
-        self._program(tf.constant(plan), tf.constant(order), chunk.levels)
+        self._program(plan, order, chunk.levels)
         self.compile_seconds += time.perf_counter() - began
         self._prepared.add(key)
 
@@ -101,7 +108,7 @@ class Program:
         optimizer = unwrapped(self.model.optimizer)
         fine = self.levels[0].variables
         # Tensors are values: the program leaves these, and writes elsewhere.
-        before = [tf.convert_to_tensor(v) for v in fine]
+        before = [here.value(v) for v in fine]
         if not self._call(visits, chunk, batch_size, rng):
             for variable, value in zip(fine, before, strict=True):
                 variable.assign(value)
@@ -115,7 +122,7 @@ class Program:
         counts = self.batches(visits)
         steps = sum(visit.steps for visit in visits)
         optimizer.advance(steps, counts.sum() * batch_size, counts * batch_size)
-        optimizer.iterations.value.assign_add(steps)
+        backends.here.add_to(optimizer.iterations, steps)
         return self.model.get_metrics_result()
 
     def batches(self, visits: Sequence[Visit]) -> np.ndarray:
@@ -137,7 +144,7 @@ class Program:
         order[:count] = _shuffled_rows(chunk.rows, count * batch_size, rng).reshape(
             count, batch_size
         )
-        return bool(self._program(tf.constant(plan), tf.constant(order), chunk.levels))
+        return bool(self._program(plan, order, chunk.levels))
 
     def _blank(self, visits, batch_size):
         """A plan that ends at once and an order, with room for these visits."""
@@ -148,10 +155,11 @@ class Program:
     def _cycles(self, plan, order, data):
         """The program: walk the plan from level 0, and come back there."""
         source = _Source(plan[0], plan[1], order, data)
-        zero = tf.constant(0)
+        zero = ops.zeros((), "int32")
         self._stay(0, zero, zero, source)
-        finite = [tf.reduce_all(tf.math.is_finite(v)) for v in self.levels[0].variables]
-        return tf.reduce_all(finite)
+        weights = self.levels[0].values()
+        finite = [ops.all(ops.isfinite(weight)) for weight in weights]
+        return ops.all(ops.stack(finite))
 
     def _stay(self, level, place, batch, source):
         """Visits from `place` on, as long as they are at this level or a coarser one.
@@ -159,23 +167,27 @@ class Program:
         A level's body is traced once: train here (no steps, if the visit is further
         down), then go down if the next visit is there.
         """
-        here = self.levels[level]
+        changes = [v for one in self.levels[level:] for v in one.changes]
 
         def body(place, batch):
-            own = tf.equal(source.level(place), level)
-            steps = tf.where(own, source.steps(place), 0)
-            here.train(steps, batch, source)
-            batch, place = batch + steps, place + tf.cast(own, tf.int32)
+            own = ops.equal(source.level(place), level)
+            steps = ops.where(own, source.steps(place), 0)
+            self.levels[level].train(steps, batch, source)
+            batch, place = batch + steps, place + ops.cast(own, "int32")
             if level == len(self.levels) - 1:
                 return place, batch
-            return tf.cond(
+            return here.when(
                 source.level(place) > level,
-                lambda: self._descend(level, place, batch, source),
-                lambda: (place, batch),
+                lambda place, batch: self._descend(level, place, batch, source),
+                (place, batch),
+                changes,
             )
 
-        return tf.while_loop(
-            lambda place, batch: source.level(place) >= level, body, (place, batch)
+        return here.loop(
+            lambda place, batch: source.level(place) >= level,
+            body,
+            (place, batch),
+            changes,
         )
 
     def _descend(self, level, place, batch, source):
@@ -203,23 +215,24 @@ class Program:
 class _Source(NamedTuple):
     """What a program reads: visits, the order of the rows, and the data."""
 
-    levels: tf.Tensor
-    counts: tf.Tensor
-    order: tf.Tensor
+    levels: Any
+    counts: Any
+    order: Any
     data: list
 
-    # `gather`: TensorFlow would compile a program anew for each value of an index.
+    # `rows`: TensorFlow would compile a program anew for each value of an index.
     def level(self, place):
-        return tf.gather(self.levels, place)
+        return here.rows(self.levels, place)
 
     def steps(self, place):
-        return tf.gather(self.counts, place)
+        return here.rows(self.counts, place)
 
     def rows(self, batch, count=1):
-        return tf.reshape(tf.gather(self.order, batch + tf.range(count)), [-1])
+        places = batch + ops.arange(count, dtype="int32")
+        return ops.reshape(here.rows(self.order, places), [-1])
 
     def batch(self, level, rows):
-        return tf.nest.map_structure(lambda x: tf.gather(x, rows), self.data[level])
+        return keras.tree.map_structure(lambda x: here.rows(x, rows), self.data[level])
 
 
 def _room(count: int) -> int:

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.report.drawing import Picture
+from experiments.report.charts import Picture, save
 from experiments.report.page import ROOT, build, pictures
 from experiments.report.records import read
-from experiments.report.svg import save
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,12 +60,12 @@ def write_figures(drawn: Sequence[Picture], folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for picture in drawn:
-        if picture.figure is None:
+        if not picture.panels:
             print(f"not drawn: {picture.title}: {picture.caption}")
             continue
         for form in ("png", "svg"):
             path = folder / f"{picture.id.replace('-', '')}.{form}"
-            save(picture.figure, path, form)
+            save(picture, path)
             print(path)
 
 

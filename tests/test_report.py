@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from urllib.parse import parse_qs
 
 import pytest
@@ -145,7 +146,7 @@ def test_curves_are_told_apart_in_grey(number):
         looks = greys_and_dashes(panel)
         shades = sorted(lightness(colour) for colour, _ in looks)
         assert len({dash for _, dash in looks}) == len(looks)
-        assert all(b - a > 4 for a, b in zip(shades, shades[1:], strict=False))
+        assert all(b - a > 4 for a, b in pairwise(shades))
         most = max(most, len(looks))
     assert most == (7, 2, 6, 8)[number]
 

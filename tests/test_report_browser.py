@@ -31,7 +31,8 @@ const settled = () => new Promise((done) => setTimeout(done, 300));
 const choose = (field, value) => {
   const menu = all(`[name="${field}"]`)[0];
   if (menu.type === "checkbox") menu.checked = value; else menu.value = value;
-  for (const kind of ["input", "change"]) menu.dispatchEvent(new Event(kind, { bubbles: true }));
+  menu.dispatchEvent(new Event("input", { bubbles: true }));
+  menu.dispatchEvent(new Event("change", { bubbles: true }));
   return settled();
 };
 const go = (hash) => {
@@ -124,9 +125,12 @@ def test_it_opens_with_curves(page, tmp_path):
     seen = ask(
         page,
         tmp_path,
-        """return { ...look(), name: document.title, wrong,
-        empty: all(".panel").filter((x) => !x.querySelector("svg path")).map((x) => x.id),
-        loaded: performance.getEntriesByType("resource").map((x) => x.name) };""",
+        """
+        const empty = all(".panel").filter((x) => !x.querySelector("svg path"));
+        const loaded = performance.getEntriesByType("resource");
+        return { ...look(), name: document.title, wrong, empty: empty.map((x) => x.id),
+          loaded: loaded.map((x) => x.name) };
+        """,
     )
     assert seen["curves"]
     assert seen["wrong"] == seen["empty"] == seen["loaded"] == []
@@ -244,8 +248,9 @@ def test_nothing_is_wider_than_the_window(page, tmp_path, width):
         const cut = all("main *").filter((x) => x.scrollWidth > x.clientWidth + 1
           && x.clientWidth && !x.closest("svg") && !x.closest(".wide")
           && getComputedStyle(x).overflowX !== "auto").map((x) => x.outerHTML);
-        const outside = all(".panel svg").filter((x) =>
-          x.getBoundingClientRect().right > innerWidth).map((x) => x.closest(".panel").id);
+        const outside = all(".panel svg")
+          .filter((x) => x.getBoundingClientRect().right > innerWidth)
+          .map((x) => x.closest(".panel").id);
         all("details").forEach((x) => { x.open = true; });
         return { ...look(), cut, outside };
         """,

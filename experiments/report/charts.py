@@ -1,8 +1,8 @@
 """Charts of the page, made by Vega-Lite through altair.
 
-It is chosen over plotly since a chart is then plain data, which tests can read and from
-which both the page and PNG files are drawn, and since the library that the page carries,
-to need no network, weighs .9 MB (plotly's more than 4).
+It is chosen over plotly since a chart is then plain data, which tests can read, which
+the page draws and which is a PNG file without a browser, and since its library, which
+the page carries so that it needs no network, weighs .9 MB (plotly's more than 4).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import altair as alt
 import vl_convert
 
+from experiments.report.labels import MEASURES
+
 #: From dark to light, evenly: in grey, too, no two are the same.
 SHADES = ("#0d0887", "#3c049b", "#6100a7", "#8405a7", "#a31e9a", "#bd3786", "#d35171",
           "#e56b5d", "#f48849", "#fca636")  # fmt: skip
@@ -25,12 +27,6 @@ SCHEME = alt.SchemeParams(name="plasma", extent=[0, 0.8])
 DASHES = ([1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [5, 2], [1, 3], [14, 4],
           [6, 2, 2, 2, 2, 2])  # fmt: skip
 SOFT = "#6a6a6a"
-#: What a run spends until an error, as axes and menus call it.
-MEASURES = {
-    "cost": "cost C(t)",
-    "evaluations": "gradient evaluations",
-    "seconds": "seconds of training",
-}
 ERROR = "validation MSE E(t)"
 #: Points that are not seen, only pointed at.
 TOUCH = alt.OverlayMarkDef(fillOpacity=0, strokeOpacity=0, size=100)

@@ -12,7 +12,6 @@ import altair as alt
 from experiments.report.charts import (
     DASHES,
     ERROR,
-    MEASURES,
     SCHEME,
     TOUCH,
     Picture,
@@ -21,6 +20,7 @@ from experiments.report.charts import (
     ticks,
 )
 from experiments.report.groups import Group, final, ranked
+from experiments.report.labels import MEASURES
 from experiments.report.tables import TARGETS, as_published, same
 
 ANY = "any"

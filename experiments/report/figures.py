@@ -11,16 +11,14 @@ from experiments.published import FIGURE_7
 from experiments.report import numbers
 from experiments.report.charts import SHADES, SOFT, Line, Picture, inline, log_log
 from experiments.report.groups import Group, final, ranked
+from experiments.report.orderings import BETTER_P
 from experiments.report.tables import TARGETS, Target, as_published, in_table, same
 from msann import schedules
 
 #: Against what errors are drawn.
 AXES = ("cost", "seconds")
 #: The strategies of Figure 7, in the order of their looks.
-STRATEGIES = (
-    *("default", "grid", "path", "shuffled", "random orthogonal"),
-    "all levels at once",
-)
+STRATEGIES = ("default", *BETTER_P, "all levels at once")
 #: Most points of a curve in a decade of what was spent.
 POINTS = 60
 #: The deepest network of Figures 5 and 6.

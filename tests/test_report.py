@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 import vl_convert
-from run_files import cycle, groups_of, run_file, settings, sweep, write
+from run_files import cycle, groups_of, rows_of, run_file, settings, sweep, write
 
 from experiments.report import figures
 from experiments.report.__main__ import main
@@ -52,7 +52,7 @@ def test_figures_without_runs_say_so():
 def panel_of(picture, number=0):
     """A panel's rows and its specification."""
     made = picture.panels[number].to_dict()
-    return json.loads(made["data"]["values"]), made
+    return rows_of(made), made
 
 
 def test_figure4_visits_every_level():
@@ -69,7 +69,7 @@ def test_figure5_draws_the_best_k_of_each_depth():
     rows, made = panel_of(picture)
     names = list(dict.fromkeys(row["name"] for row in rows))
     assert names == ["L = 0, default", *(f"L = {x}, k = 4" for x in range(1, 7))]
-    assert made["title"] == "one object, γ = 1"
+    assert made["layer"][0]["title"] == "one object, γ = 1"
     assert "Not run" not in picture.caption
 
 
@@ -201,7 +201,7 @@ def runs_of(page):
         for x in made["params"]
         if x.get("bind", {}).get("input") == "select"
     }
-    return json.loads(made["data"]["values"]), menus
+    return rows_of(made), menus
 
 
 def test_links_and_ids_resolve(committed):

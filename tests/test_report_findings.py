@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from run_files import cycle, groups_of, run_file, settings, sweep
+from run_files import cycle, groups_of, rows_of, run_file, settings, sweep
 
 from experiments.report import numbers
 from experiments.report.clock import comparisons
@@ -178,7 +178,7 @@ def test_a_clock_that_nothing_reaches_is_drawn():
     rows = clock_rows(level0=[math.inf], cycles=[math.inf])
     (panel,) = clock_picture(comparisons(rows)).panels
     made = panel.to_dict()
-    drawn = json.loads(made["data"]["values"])
+    drawn = rows_of(made)
     assert [x["what"] for x in drawn] == ["not reached"] * 4
     assert made["layer"][-1]["encoding"]["x"] == {"value": "width"}
 
@@ -186,7 +186,7 @@ def test_a_clock_that_nothing_reaches_is_drawn():
 def test_the_clocks_marks_are_seeds_and_medians():
     rows = clock_rows(level0=[2.0, 6.0, 4.0], start=[1.0], cycles=[0.5])
     (panel,) = clock_picture(comparisons(rows)).panels
-    drawn = json.loads(panel.to_dict()["data"]["values"])
+    drawn = rows_of(panel.to_dict())
     seconds = {}
     for x in drawn:
         seconds.setdefault((x["scheme"], x["what"]), []).append(x.get("x"))

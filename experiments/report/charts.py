@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,7 +125,9 @@ def log_log(
     shades, dashes = looks(of)
     names = [line.name for line in lines]
     rows = [{"name": line.name} | point for line in lines for point in line.points]
-    picked = alt.selection_point(fields=["name"], bind="legend")
+    # Names of its own, or altair would count on from page to page.
+    name = re.sub(r"\W+", "_", f"{title} {measure}", flags=re.ASCII)
+    picked = alt.selection_point(f"picked_{name}", fields=["name"], bind="legend")
     spent = [row["x"] for row in rows]
     chart = alt.Chart(inline(rows), title=title).encode(
         x=log_axis("x", MEASURES[measure], (min(spent), max(spent))),
@@ -150,7 +153,8 @@ def log_log(
             alt.Tooltip("x:Q", title=MEASURES[measure], format=",.4~r"),
         ],
     )
-    return alt.layer(band, curve).add_params(picked).properties(height=230)
+    picking = curve.properties(name=name).add_params(picked)
+    return alt.layer(band, picking).properties(height=230)
 
 
 def key(columns: int) -> alt.Legend:

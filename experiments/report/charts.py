@@ -25,8 +25,8 @@ SHADES = ("#0d0887", "#3c049b", "#6100a7", "#8405a7", "#a31e9a", "#bd3786", "#d3
 #: The same colours, where Vega counts the curves itself.
 SCHEME = alt.SchemeParams(name="plasma", extent=[0, 0.8])
 #: Lengths of line and gap, for as many curves as a chart may have.
-DASHES = ([1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [5, 2], [1, 3], [14, 4],
-          [6, 2, 2, 2, 2, 2])  # fmt: skip
+DASHES = ([1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [5, 2], [14, 4], [6, 2, 2, 2, 2, 2],
+          [1, 3])  # fmt: skip
 SOFT = "#6a6a6a"
 ERROR = "validation MSE E(t)"
 #: Points that are not seen, only pointed at.

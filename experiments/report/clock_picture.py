@@ -56,7 +56,7 @@ def _panel(task: str, lines: Sequence[Comparison]) -> alt.LayerChart:
         color=alt.Color(
             "scheme:N",
             scale=alt.Scale(domain=names, range=shades[::-1]),
-            legend=alt.Legend(columns=2, symbolSize=80),
+            legend=alt.Legend(columns=1, symbolSize=80),
         ),
         shape=alt.Shape("scheme:N", scale=alt.Scale(domain=names, range=list(MARKS))),
     )

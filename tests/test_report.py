@@ -1,4 +1,4 @@
-"""The report: sections of README, figures, and the page itself."""
+"""The report: sections of README, and the page itself."""
 
 import html
 import json
@@ -7,17 +7,14 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from itertools import pairwise
 from urllib.parse import parse_qs
 
 import pytest
-import vl_convert
-from run_files import cycle, groups_of, rows_of, run_file, settings, sweep, write
+from run_files import cycle, rows_of, run_file, settings, sweep, write
 
-from experiments.report import figures
 from experiments.report.__main__ import main
 from experiments.report.charts import library
-from experiments.report.curves import MENUS, address, curves
+from experiments.report.curves import MENUS, address
 from experiments.report.groups import grouped
 from experiments.report.page import ROOT, build, pictures
 from experiments.report.readme import MissingSectionError, section
@@ -38,117 +35,6 @@ def test_html_of_readme_is_escaped():
 def test_a_missing_section_is_named():
     with pytest.raises(MissingSectionError, match="'Limits'"):
         section("## A\n", "Limits")
-
-
-# -------------------------------------------------------------------- figures
-
-
-def test_figures_without_runs_say_so():
-    absent = [figures.figure5([]), figures.figure6([]), figures.figure7([])]
-    assert [x.panels for x in absent] == [()] * 3
-    assert all(x.caption.startswith("No multilevel run") for x in absent)
-
-
-def panel_of(picture, number=0):
-    """A panel's rows and its specification."""
-    made = picture.panels[number].to_dict()
-    return rows_of(made), made
-
-
-def test_figure4_visits_every_level():
-    """A V-cycle has 2L + 1 visits; W and gamma 3 have more, from level 0 to L."""
-    picture = figures.figure4(depth=3)
-    levels = [[x["level"] for x in panel_of(picture, i)[0]] for i in range(3)]
-    assert levels[0] == [0, 1, 2, 3, 2, 1, 0]
-    assert [x.count(3) for x in levels] == [1, 2**3, 3**3]
-
-
-def test_figure5_draws_the_best_k_of_each_depth():
-    picture = figures.figure5(groups_of(sweep() + sweep("two_objects")))
-    assert len(picture.panels) == 3 * 4
-    rows, made = panel_of(picture)
-    names = list(dict.fromkeys(row["name"] for row in rows))
-    assert names == ["L = 0, default", *(f"L = {x}, k = 4" for x in range(1, 7))]
-    assert made["layer"][0]["title"] == "one object, γ = 1"
-    assert "Not run" not in picture.caption
-
-
-def test_figure5_names_what_was_not_run():
-    picture = figures.figure5(groups_of(sweep(gammas=(2, 3))))
-    assert len(picture.panels) == 2 * 2
-    assert "Not run: one object, γ = 1; two objects, γ = 1, 2 and 3." in picture.caption
-
-
-def test_a_curve_is_the_geometric_mean_over_seeds():
-    """Errors .1 and .4: .2 in a band from one to the other."""
-    contents = [run_file(settings("mnist", 1)), run_file(settings("mnist", 2))]
-    for seed, error in ((1, 0.1), (2, 0.4)):
-        rows = [[0, 0, 0.0, 1.0], [100, 100, seed, error]]
-        contents.append(run_file(cycle(3, 6, 1, task="mnist", seed=seed)))
-        contents[-1]["history"] = rows
-    rows, _ = panel_of(figures.figure7(groups_of(contents)), 1)
-    (point,) = [row for row in rows if row["name"] == "path"]
-    assert point == {"name": "path", "x": 1.5, "y": 0.2, "low": 0.1, "high": 0.4}
-
-
-def test_figure7_takes_the_papers_setting():
-    contents = []
-    for cell in ((3, 4, 8), (3, 6, 1)):
-        for p in ("grid", "path"):
-            contents.append(run_file(cycle(*cell, task="mnist", topology=p)))
-    picture = figures.figure7(groups_of(contents))
-    assert "γ = 3, L = 6, k = 1 (in the paper" in picture.caption
-    assert "Not run at this setting: default, shuffled" in picture.caption
-
-
-def lightness(colour):
-    """CIE L* of "#rrggbb" or "rgb(r, g, b)", from 0 to 100."""
-    if colour.startswith("#"):
-        parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    else:
-        parts = [int(x) for x in re.findall(r"\d+", colour)]
-    linear = [
-        x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4
-        for x in (part / 255 for part in parts)
-    ]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return 116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903 * luminance
-
-
-def test_lightness_of_known_greys():
-    assert lightness("#ffffff") == pytest.approx(100)
-    assert lightness("rgb(119, 119, 119)") == pytest.approx(50, abs=0.1)
-
-
-def greys_and_dashes(panel):
-    """What the curves of a panel look like when it is drawn, without colour."""
-    svg = vl_convert.vegalite_to_svg(panel.properties(width=600).to_dict())
-    tags = re.findall(r"<path [^>]*line mark[^>]*>", svg)
-    return {
-        (re.search(r'stroke="([^"]+)"', tag)[1], dash[1] if dash else "")
-        for tag in tags
-        for dash in [re.search(r'stroke-dasharray="([^"]+)"', tag)]
-    }
-
-
-@pytest.mark.parametrize("number", range(4))
-def test_curves_are_told_apart_in_grey(number):
-    """No two share a lightness, nor a dash: all panels of Figures 5 to 7, and the last.
-
-    The committed runs, and a sweep in which every depth was run.
-    """
-    committed = grouped(read(RESULTS).runs)
-    full = groups_of(sweep())
-    draw = (figures.figure5, figures.figure6, figures.figure7, curves)[number]
-    drawn = [*draw(committed).panels, *draw(full).panels]
-    most = 0
-    for panel in drawn:
-        looks = greys_and_dashes(panel)
-        shades = sorted(lightness(colour) for colour, _ in looks)
-        assert len({dash for _, dash in looks}) == len(looks)
-        assert all(b - a > 4 for a, b in pairwise(shades))
-        most = max(most, len(looks))
-    assert most == (7, 2, 6, 8)[number]
 
 
 # ----------------------------------------------------------------------- page
@@ -351,7 +237,8 @@ def test_the_command_writes_figures_and_names_the_missing(tmp_path, capsys):
     assert main(arguments) == 0
     assert page.exists()
     assert {x.name for x in pictured.iterdir()} == {
-        f"{name}.{form}" for name in ("figure4", "figure5") for form in ("png", "svg")
+        "figure4.png",
+        "figure5.png",
     }
     assert "not drawn: Figure 7" in capsys.readouterr().out
 

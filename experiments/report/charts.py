@@ -8,7 +8,6 @@ the page carries so that it needs no network, weighs .9 MB (plotly's more than 4
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -130,22 +129,19 @@ def log_log(
     picked = alt.selection_point(f"picked_{name}", fields=["name"], bind="legend")
     spent = [row["x"] for row in rows]
     chart = alt.Chart(inline(rows), title=title).encode(
-        x=log_axis("x", MEASURES[measure], (min(spent), max(spent))),
-        color=alt.Color(
-            "name:N",
-            scale=alt.Scale(domain=names, range=[shades[x.look] for x in lines]),
-            legend=key(columns=2),
+        log_axis(alt.X("x:Q"), MEASURES[measure], (min(spent), max(spent))),
+        alt.Color("name:N", legend=key(columns=2)).scale(
+            domain=names, range=[shades[x.look] for x in lines]
         ),
         opacity=alt.when(picked).then(alt.value(1)).otherwise(alt.value(0.1)),
     )
-    band = chart.mark_area(fillOpacity=0.18, tooltip=None).encode(
-        y=log_axis("low", ERROR, heights), y2="high:Q"
+    band = chart.mark_area(fillOpacity=0.18).encode(
+        log_axis(alt.Y("low:Q"), ERROR, heights), alt.Y2("high:Q")
     )
     curve = chart.mark_line(strokeWidth=2, point=TOUCH).encode(
-        y=alt.Y("y:Q"),
-        strokeDash=alt.StrokeDash(
-            "name:N",
-            scale=alt.Scale(domain=names, range=[dashes[x.look] for x in lines]),
+        alt.Y("y:Q"),
+        alt.StrokeDash("name:N").scale(
+            domain=names, range=[dashes[x.look] for x in lines]
         ),
         tooltip=[
             alt.Tooltip("name:N", title="curve"),
@@ -165,22 +161,17 @@ def key(columns: int) -> alt.Legend:
     )  # fmt: skip
 
 
-def log_axis(field: str, title: str | None, span: tuple[float, float]) -> Any:
-    """A logarithmic axis over a span; `x` is the field of the horizontal one."""
-    low, high = span
-    steps = (1, 2, 5) if math.log10(high / low) < 1.7 else (1,)
-    channel = alt.X if field == "x" else alt.Y
-    return channel(
-        f"{field}:Q",
-        scale=alt.Scale(type="log", domain=[low, high], nice=False),
-        axis=ticks(title, steps),
+def log_axis(
+    channel: alt.X | alt.Y, title: str | None, span: tuple[float, float] | None = None
+) -> alt.X | alt.Y:
+    """Make an axis logarithmic: over a span, or over what is drawn."""
+    wide = span is not None and span[1] > 50 * span[0]
+    values = [
+        float(f"{m}e{e}") for e in range(-9, 10) for m in ((1,) if wide else (1, 2, 5))
+    ]
+    return channel.scale(type="log", nice=False, domain=span or alt.Undefined).axis(
+        title=title, values=values, labelExpr=_NUMBER
     )
-
-
-def ticks(title: str | None, steps: Sequence[int]) -> alt.Axis:
-    """Numbers at so many times each power of ten; those off the axis are not drawn."""
-    values = [float(f"{step}e{e}") for e in range(-9, 10) for step in steps]
-    return alt.Axis(title=title, values=values, labelExpr=_NUMBER)
 
 
 def specifications(pictures: Iterable[Picture]) -> dict[str, dict[str, Any]]:
@@ -198,18 +189,12 @@ def places(picture: Picture) -> Mapping[str, alt.TopLevelMixin]:
 
 
 def save(picture: Picture, path: Path) -> None:
-    """Write a picture with its panels side by side; the file's name says the format.
-
-    Args:
-        picture: With at least one panel.
-        path: Ends with ".png" or ".svg".
-    """
+    """Write a picture that has panels as PNG, these side by side."""
     width = _WIDTH if picture.columns > 1 else 3 * _WIDTH
     panels = [panel.properties(width=width) for panel in picture.panels]
     chart = alt.concat(*panels, columns=picture.columns, background="white")
-    chart.resolve_scale(color="independent", strokeDash="independent").save(
-        path, scale_factor=2
-    )
+    apart = chart.resolve_scale(color="independent", strokeDash="independent")
+    apart.save(path, format="png", scale_factor=2)
 
 
 def library() -> str:

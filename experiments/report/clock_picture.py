@@ -60,7 +60,7 @@ def _panel(task: str, lines: Sequence[Comparison]) -> alt.LayerChart:
         ),
         shape=alt.Shape("scheme:N", scale=alt.Scale(domain=names, range=list(MARKS))),
     )
-    where = log_axis("x", "seconds", (0.9 * min(times), 1.6 * max(times)))
+    where = log_axis(alt.X("x:Q"), "seconds", (0.9 * min(times), 1.6 * max(times)))
     told = [alt.Tooltip(x) for x in ("scheme:N", "target:O", "what:N")]
     seconds = alt.Tooltip("x:Q", title="seconds", format=".3~r")
     return alt.layer(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
@@ -17,7 +16,7 @@ from experiments.report.charts import (
     Picture,
     inline,
     key,
-    ticks,
+    log_axis,
 )
 from experiments.report.groups import Group, final, ranked
 from experiments.report.labels import MEASURES
@@ -65,48 +64,37 @@ def curves(groups: Sequence[Group]) -> Picture:
         return Picture("chart", title, "No run is committed.")
     rows = [row for group in groups for row in _rows(group, groups)]
     first = next((x for x in groups if x.labels.kind != "default"), groups[0])
-    menus = [_menu(field, rows, choice(first)) for field in MENUS]
-    axis = alt.param(
-        name="axis",
-        value="cost",
-        bind=alt.binding_select(
-            options=list(MEASURES), labels=list(MEASURES.values()), name="cost axis"
-        ),
+    cost = alt.binding_select(
+        options=list(MEASURES), labels=list(MEASURES.values()), name="cost axis"
     )
-    beside = alt.param(
-        name="beside", value=True, bind=alt.binding_checkbox(name="defaults, too")
-    )
-    run = alt.param(
-        name="run", value="", bind=alt.binding(input="text", name="run file (or part)")
-    )
+    said = alt.binding_checkbox(name="defaults, too")
+    typed = alt.binding(input="text", name="run file (or part)")
+    text = alt.expr(f"'{ERROR} against ' + {dict(MEASURES)}[axis]")
     chart = (
-        alt.Chart(
-            inline(rows),
-            title=alt.TitleParams(
-                text=alt.expr(f"'{ERROR} against ' + {dict(MEASURES)}[axis]")
-            ),
-            height=420,
+        alt.Chart(inline(rows), title=alt.TitleParams(text=text), height=420)
+        .add_params(
+            *(_menu(field, rows, choice(first)) for field in MENUS),
+            alt.param("axis", value="cost", bind=cost),
+            alt.param("beside", value=True, bind=said),
+            alt.param("run", value="", bind=typed),
         )
-        .add_params(*menus, axis, beside, run)
-        .transform_filter("datum.task == task")
         .transform_calculate(
-            reference="beside && datum.reference && "
-            f"(budget == '{ANY}' || datum.budget == budget)",
-            chosen=_chosen(),
+            chosen=" && ".join(["datum.task == task", *map(_fits, list(MENUS)[1:]),
+                                "indexof(datum.file, run) >= 0"]),
+            reference="beside && datum.reference && datum.task == task && "
+            + _fits("budget"),
         )
-        .transform_filter("datum.reference || datum.chosen")
+    )  # fmt: skip
+    shown = (
+        chart.transform_filter("datum.reference || datum.chosen")
         .transform_calculate(order="datum.order - (datum.reference ? 1e6 : 0)")
         .transform_window(
             place="dense_rank()", sort=[alt.SortField("order")], frame=[None, None]
         )
         .transform_filter(f"datum.place <= {MOST}")
     )
-    return Picture(
-        "chart",
-        title,
-        "",
-        (alt.layer(_nothing(chart), _trivial(chart), _lines(chart)),),
-    )
+    layers = alt.layer(_nothing(chart), _trivial(shown), _lines(shown))
+    return Picture("chart", title, "", (layers,))
 
 
 def _rows(group: Group, groups: Sequence[Group]) -> list[dict]:
@@ -144,26 +132,17 @@ def _references(group: Group, rivals: Sequence[Group]) -> list[Group]:
 
 
 def _menu(field: str, rows: Sequence[dict], first: dict[str, str]) -> alt.Parameter:
-    values = sorted({row[field] for row in rows}, key=_in_order)
-    options = values if field == "task" else [ANY, *values]
+    values = {row[field] for row in rows}
+    # Words by the alphabet, then numbers, the shorter ones first.
+    options = sorted(values, key=lambda x: (len(x) if x[0].isdigit() else 0, x))
     value = first[field] if field in ("task", "way") else ANY
-    bind = alt.binding_select(options=options, name=MENUS[field])
-    return alt.param(name=field, value=value, bind=bind)
+    every = [] if field == "task" else [ANY]
+    bind = alt.binding_select(options=every + options, name=MENUS[field])
+    return alt.param(field, value=value, bind=bind)
 
 
-def _in_order(text: str) -> list[tuple[bool, float, str]]:
-    """Numbers by size, and before words."""
-    parts = re.split(r"([0-9]+(?:\.[0-9]+)?)", text)
-    return [
-        (not x[:1].isdigit(), float(x) if x[:1].isdigit() else 0.0, x)
-        for x in parts
-        if x
-    ]
-
-
-def _chosen() -> str:
-    menus = [f"({x} == '{ANY}' || datum.{x} == {x})" for x in MENUS if x != "task"]
-    return " && ".join([*menus, "indexof(datum.file, run) >= 0"])
+def _fits(field: str) -> str:
+    return f"({field} == '{ANY}' || datum.{field} == {field})"
 
 
 def _lines(chart: alt.Chart) -> alt.Chart:
@@ -174,25 +153,10 @@ def _lines(chart: alt.Chart) -> alt.Chart:
         .transform_filter("datum.spent > 0 && datum.mse > 0")
         .mark_line(strokeWidth=2, point=TOUCH)
         .encode(
-            x=alt.X(
-                "spent:Q",
-                scale=alt.Scale(type="log", nice=False),
-                axis=ticks(None, (1,)),
-            ),
-            y=alt.Y(
-                "mse:Q",
-                scale=alt.Scale(type="log", nice=False),
-                axis=ticks(ERROR, (1, 2, 5)),
-            ),
-            color=alt.Color(
-                "name:N",
-                sort=sort,
-                scale=alt.Scale(scheme=SCHEME),
-                legend=key(columns=1),
-            ),
-            strokeDash=alt.StrokeDash(
-                "name:N", sort=sort, scale=alt.Scale(range=DASHES)
-            ),
+            log_axis(alt.X("spent:Q"), None),
+            log_axis(alt.Y("mse:Q"), ERROR),
+            alt.Color("name:N", sort=sort, legend=key(columns=1)).scale(scheme=SCHEME),
+            alt.StrokeDash("name:N", sort=sort).scale(range=DASHES),
             detail="file:N",
             tooltip=[
                 alt.Tooltip("name:N", title="setting"),
@@ -210,19 +174,17 @@ def _lines(chart: alt.Chart) -> alt.Chart:
 
 def _trivial(chart: alt.Chart) -> alt.LayerChart:
     """What the mean training target scores: no curve above it has learned anything."""
-    rule = chart.transform_aggregate(trivial="min(trivial)", groupby=["task"]).encode(
-        y="trivial:Q"
-    )
-    return rule.mark_rule(strokeDash=[2, 4]) + rule.mark_text(
-        text="the mean training target", align="right", dy=-6
-    ).encode(x=alt.value("width"))
+    least = chart.transform_aggregate(trivial="min(trivial)", groupby=["task"])
+    rule = least.mark_rule(strokeDash=[2, 4]).encode(alt.Y("trivial:Q"))
+    words = rule.mark_text(text="the mean training target", align="right", dy=-6)
+    return rule + words.encode(x=alt.value("width"))
 
 
 def _nothing(chart: alt.Chart) -> alt.Chart:
-    """A sentence where there is no curve."""
+    """A sentence where nothing was run."""
     return (
-        chart.transform_aggregate(count="count()")
-        .transform_filter("datum.count == 0")
+        chart.transform_aggregate(chosen="max(chosen)")
+        .transform_filter("!datum.chosen")
         .mark_text(fontSize=14, text="No run fits these choices.")
         .encode(x=alt.value(170), y=alt.value(60))
     )

@@ -133,7 +133,7 @@ def _against_tuned(tables, wins, loses):
         (loses if lower else wins).append(
             f"{default.labels.task_title}: the default network with a tuned rate "
             f"({default.labels.optimizer}, best {notes[default]}; {_seeds(default)}) "
-            f"ends at {numbers.mse(_final(default))}, MsANN at {ends}. {spent}"
+            f"ends at {numbers.mse(_final(default))}; the best of MsANN: {ends}. {spent}"
         )
 
 
@@ -188,6 +188,7 @@ def _on_the_clock(clock: Clock, wins, loses):
 
 def _seconds_at_equal_cost(tables) -> Iterator[str]:
     """C(t) is not time with the fine gradient."""
+    parts = []
     for table in tables:
         for block in table.blocks:
             defaults = _rows(block, "default, the paper's rate")
@@ -195,14 +196,16 @@ def _seconds_at_equal_cost(tables) -> Iterator[str]:
                 optimizer = row.group.labels.optimizer
                 alike = [x for x in defaults if x.group.labels.optimizer == optimizer]
                 for default in alike[:1]:
-                    slow, fast = _pace(row.group), _pace(default.group)
-                    yield (
-                        "C(t) is not time when every example passes through the whole "
-                        f"network, as in the paper: {row.setting} takes "
-                        f"{numbers.ratio(slow / fast)} times the seconds of "
-                        f"{default.setting} for the same C(t) "
-                        f"({block.title})."
+                    slower = numbers.ratio(_pace(row.group) / _pace(default.group))
+                    parts.append(
+                        f"{row.setting} takes {slower} times the seconds of "
+                        f"{default.setting} ({block.title})"
                     )
+    if parts:
+        yield (
+            "C(t) is not time when every example passes through the whole network, as "
+            f"in the paper. For the same C(t) {'; '.join(dict.fromkeys(parts))}."
+        )
 
 
 def _pace(group: Group) -> float:
@@ -213,16 +216,18 @@ def _pace(group: Group) -> float:
 
 
 def _never_reached(tables) -> Iterator[str]:
-    for table in tables:
-        for block in table.blocks:
-            for row in block.rows:
-                if row.group and all(
-                    math.isinf(x) for x in row.group.reached("cost").values()
-                ):
-                    yield (
-                        f"{row.setting} ({block.title}; {_seeds(row.group)}) does not "
-                        "reach a tenth of its first MSE."
-                    )
+    names = [
+        f"{row.setting} ({block.title}; {_seeds(row.group)})"
+        for table in tables
+        for block in table.blocks
+        for row in block.rows
+        if row.group and all(map(math.isinf, row.group.reached("cost").values()))
+    ]
+    if names:
+        yield (
+            "On no seed a tenth of the first MSE is reached by "
+            f"{'; '.join(dict.fromkeys(names))}."
+        )
 
 
 def _compiling(clock: Clock) -> Iterator[str]:

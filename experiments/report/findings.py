@@ -133,7 +133,8 @@ def _against_tuned(tables, wins, loses):
         (loses if lower else wins).append(
             f"{default.labels.task_title}: the default network with a tuned rate "
             f"({default.labels.optimizer}, best {notes[default]}; {_seeds(default)}) "
-            f"ends at {numbers.mse(_final(default))}; the best of MsANN: {ends}. {spent}"
+            f"ends at {numbers.mse(_final(default))}; the best of MsANN: {ends}. "
+            f"{spent}"
         )
 
 

@@ -97,8 +97,10 @@ def ask(page, tmp_path, script, address="", width=1280):
     frame = f"""<iframe src="page.html{address}" width="{width}" height="900"></iframe>
       <pre id="out"></pre><script>addEventListener("message", (event) => {{
       document.getElementById("out").textContent = event.data; }});</script>"""
+    # The last one: the library has such a tag in a string, too.
+    before, _, after = errors_first(page).rpartition("</body>")
     inner, outer = tmp_path / "page.html", tmp_path / "frame.html"
-    inner.write_text(errors_first(page).replace("</body>", probe), encoding="utf-8")
+    inner.write_text(before + probe + after, encoding="utf-8")
     outer.write_text(f"<style>iframe {{ border: 0 }}</style>{frame}", encoding="utf-8")
     result = subprocess.run(
         [

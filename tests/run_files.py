@@ -98,3 +98,8 @@ def groups_of(contents):
     """Groups of contents that were never written."""
     runs = {f"{i}.json": RunFile.model_validate(x) for i, x in enumerate(contents)}
     return grouped(runs)
+
+
+def rows_of(chart):
+    """The rows that a chart of the report draws, from its specification."""
+    return json.loads(chart["datasets"][chart["data"]["name"]])

@@ -1,4 +1,4 @@
-"""The report: sections of README, figures, and the page itself."""
+"""The report: sections of README, and the page itself."""
 
 import html
 import json
@@ -7,13 +7,15 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from urllib.parse import unquote
+from urllib.parse import parse_qs
 
 import pytest
-from run_files import cycle, groups_of, run_file, settings, sweep, write
+from run_files import cycle, rows_of, run_file, settings, sweep, write
 
-from experiments.report import figures
 from experiments.report.__main__ import main
+from experiments.report.charts import library
+from experiments.report.curves import MENUS, address
+from experiments.report.groups import grouped
 from experiments.report.page import ROOT, build, pictures
 from experiments.report.readme import MissingSectionError, section
 from experiments.report.records import read
@@ -33,48 +35,6 @@ def test_html_of_readme_is_escaped():
 def test_a_missing_section_is_named():
     with pytest.raises(MissingSectionError, match="'Limits'"):
         section("## A\n", "Limits")
-
-
-# -------------------------------------------------------------------- figures
-
-
-def test_figures_without_runs_say_so():
-    absent = [figures.figure5([]), figures.figure6([]), figures.figure7([])]
-    assert [x.figure for x in absent] == [None] * 3
-    assert all(x.caption.startswith("No multilevel run") for x in absent)
-
-
-def test_figure4_visits_every_level():
-    """A V-cycle has 2L + 1 visits; W and gamma 3 have more, from level 0 to L."""
-    axes = figures.figure4(depth=3).figure.axes
-    levels = [list(axis.lines[0].get_ydata()) for axis in axes]
-    assert levels[0] == [0, 1, 2, 3, 2, 1, 0]
-    assert [x.count(3) for x in levels] == [1, 2**3, 3**3]
-
-
-def test_figure5_draws_the_best_k_of_each_depth():
-    picture = figures.figure5(groups_of(sweep() + sweep("two_objects")))
-    axes = picture.figure.axes
-    assert len(axes) == 3 * 4
-    labels = [line.get_label() for line in axes[0].lines]
-    assert labels == ["L = 0, default", *(f"L = {x}, k = 4" for x in range(1, 7))]
-    looks = [(x.get_linewidth(), str(x._dash_pattern)) for x in axes[0].lines]
-    assert len(set(looks)) == 7  # told apart without colour
-
-
-def test_figure7_takes_the_papers_setting():
-    contents = []
-    for cell in ((3, 4, 8), (3, 6, 1)):
-        for p in ("grid", "path"):
-            contents.append(run_file(cycle(*cell, task="mnist", topology=p)))
-    picture = figures.figure7(groups_of(contents))
-    assert "γ = 3, L = 6, k = 1 (in the paper" in picture.caption
-    assert "Not run at this setting: default, shuffled" in picture.caption
-
-
-def test_strategies_of_figure7_are_told_apart_without_colour():
-    dashes = [str(look["linestyle"]) for look in figures.STYLES.values()]
-    assert len(set(dashes)) == len(dashes) == 6
 
 
 # ----------------------------------------------------------------------- page
@@ -119,56 +79,75 @@ def committed():
     return page_of(RESULTS)
 
 
+def runs_of(page):
+    """The rows behind the chart with menus, and its menus' options by name."""
+    made = json.loads(page.data)["chart-1"]
+    menus = {
+        x["name"]: x["bind"]["options"]
+        for x in made["params"]
+        if x.get("bind", {}).get("input") == "select"
+    }
+    return rows_of(made), menus
+
+
 def test_links_and_ids_resolve(committed):
+    """To sections, or to choices that the menus have and that a run fits."""
     assert len(committed.ids) == len(set(committed.ids))
-    data = json.loads(committed.data)
-    groups = {x["id"] for x in data["groups"]}
-    files = {run["file"] for x in data["groups"] for run in x["runs"]}
+    rows, menus = runs_of(committed)
+    chosen = 0
     for link in committed.links:
-        kind, _, name = link.lstrip("#").partition("=")
         assert link.startswith("#")
-        if kind == "group":
-            assert name in groups
-        elif kind == "run":
-            assert unquote(name) in files
-        else:
+        if "=" not in link:
             assert link[1:] in committed.ids
-    used = re.findall(r"url\(#([^)]+)\)", committed.text)
-    assert set(used) <= set(committed.ids)
+            continue
+        choice = {key: x for key, (x,) in parse_qs(link[1:], True).items()}
+        assert choice.keys() == {*MENUS, "run"}
+        assert all(choice[field] in menus[field] for field in MENUS)
+        fitting = [row for row in rows if all(row[x] == choice[x] for x in MENUS)]
+        assert len({row["name"] for row in fitting}) == 1
+        assert sum(choice["run"] in row["file"] for row in fitting) >= 1
+        chosen += 1
+    assert chosen > len(rows)
+
+
+def test_every_chart_has_a_place(committed):
+    charts = json.loads(committed.data)
+    assert {"figure-4-3", "figure-5-1", "figure-7-2", "clock-1"} < charts.keys()
+    assert charts.keys() <= set(committed.ids)
 
 
 def test_nothing_is_loaded(committed):
     assert not committed.loads
     assert not {"link", "img", "iframe", "base", "object", "embed"} & committed.tags
-    style = re.search(r"<style>(.*?)</style>", committed.text, re.DOTALL)[1]
-    assert "@import" not in committed.text
-    assert "url(" not in style
+    own = committed.text.replace(library(), "")
+    assert len(committed.text) - len(own) > 500_000
+    assert "@import" not in own
+    assert "url(" not in own
     for word in ("fetch(", "XMLHttpRequest", "import(", "WebSocket"):
-        assert word not in committed.text
-    # Names of XML name spaces are not addresses.
-    addresses = set(re.findall(r"https?://[^\s\"')<]+", committed.text))
-    assert all(x.startswith("http://www.w3.org/") for x in addresses)
+        assert word not in own
+    # A name that says which language a chart is in; nobody asks there.
+    addresses = set(re.findall(r"https?://[^\s\"')<]+", own))
+    assert all(x.startswith("https://vega.github.io/schema/") for x in addresses)
 
 
 def test_every_run_is_embedded_whole(committed):
-    drawn = {
-        run["file"]: run["points"]
-        for group in json.loads(committed.data)["groups"]
-        for run in group["runs"]
-    }
+    rows, _ = runs_of(committed)
+    drawn = {row["file"]: row for row in rows}
     found = read(RESULTS)
     assert not found.damaged
     assert drawn.keys() == found.runs.keys() > set()
     for name, run in found.runs.items():
-        flat = [x for point in drawn[name] for x in point]
-        truth = [x for point in run.history for x in point]
-        assert flat == pytest.approx(truth, rel=1e-4)
+        for i, field in enumerate(("cost", "evaluations", "seconds", "mse")):
+            truth = [point[i] for point in run.history]
+            assert drawn[name][field] == pytest.approx(truth, rel=1e-4)
 
 
-def test_choices_tell_all_settings_apart(committed):
-    fields = ("taskTitle", "way", "gamma", "L", "k", "optimizer", "budget")
-    groups = json.loads(committed.data)["groups"]
-    assert len({tuple(x[f] for f in fields) for x in groups}) == len(groups)
+def test_menus_and_names_tell_all_settings_apart(committed):
+    groups = grouped(read(RESULTS).runs)
+    assert len({address(x) for x in groups}) == len(groups)
+    rows, _ = runs_of(committed)
+    names = {(row["task"], row["name"]) for row in rows}
+    assert len(names) == len(groups)
 
 
 def test_the_table_of_differences_comes_from_readme(committed):
@@ -182,7 +161,7 @@ def test_the_table_of_differences_comes_from_readme(committed):
 
 def test_an_empty_folder_makes_a_page(tmp_path):
     page = page_of(tmp_path)
-    assert json.loads(page.data) == {"groups": []}
+    assert json.loads(page.data).keys() == {f"figure-4-{i}" for i in (1, 2, 3)}
     assert "No committed run says anything" in page.text
 
 
@@ -225,7 +204,7 @@ def test_labels_are_escaped(tmp_path):
     assert not page.loads
     assert "<script>alert" not in page.text
     assert not set("<>&") & set(page.data)  # nothing in it can end its script
-    assert json.loads(page.data)["groups"][0]["task"] == HOSTILE
+    assert any(row["task"].startswith(HOSTILE) for row in runs_of(page)[0])
 
 
 def test_the_same_page_twice(committed):
@@ -258,7 +237,8 @@ def test_the_command_writes_figures_and_names_the_missing(tmp_path, capsys):
     assert main(arguments) == 0
     assert page.exists()
     assert {x.name for x in pictured.iterdir()} == {
-        f"{name}.{form}" for name in ("figure4", "figure5") for form in ("png", "svg")
+        "figure4.png",
+        "figure5.png",
     }
     assert "not drawn: Figure 7" in capsys.readouterr().out
 

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from run_files import cycle, groups_of, run_file, settings, sweep
+from run_files import cycle, groups_of, rows_of, run_file, settings, sweep
 
 from experiments.report import numbers
 from experiments.report.clock import comparisons
@@ -174,9 +174,22 @@ def test_the_clock_names_losses():
 
 
 def test_a_clock_that_nothing_reaches_is_drawn():
+    """Four marks at the right edge, where nothing was reached."""
     rows = clock_rows(level0=[math.inf], cycles=[math.inf])
-    (axis,) = clock_picture(comparisons(rows)).figure.axes
-    *marks, line = axis.lines
-    medians = [x.get_xdata()[0] for x in marks if len(x.get_xdata())]
-    assert len(medians) == 4  # right of the line, where nothing was reached
-    assert all(x > line.get_xdata()[0] for x in medians)
+    (panel,) = clock_picture(comparisons(rows)).panels
+    made = panel.to_dict()
+    drawn = rows_of(made)
+    assert [x["what"] for x in drawn] == ["not reached"] * 4
+    assert made["layer"][-1]["encoding"]["x"] == {"value": "width"}
+
+
+def test_the_clocks_marks_are_seeds_and_medians():
+    rows = clock_rows(level0=[2.0, 6.0, 4.0], start=[1.0], cycles=[0.5])
+    (panel,) = clock_picture(comparisons(rows)).panels
+    drawn = rows_of(panel.to_dict())
+    seconds = {}
+    for x in drawn:
+        seconds.setdefault((x["scheme"], x["what"]), []).append(x.get("x"))
+    assert seconds["level 0 only", "seed"] == [2.0, 6.0, 4.0]
+    assert seconds["level 0 only", "median"] == [4.0]
+    assert seconds["keras.Model.fit", "not reached"] == [None]

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.report.drawing import Picture
+from experiments.report.charts import Picture, save
 from experiments.report.page import ROOT, build, pictures
 from experiments.report.records import read
-from experiments.report.svg import save
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,9 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=Path("figures/report.html"),
         help="what to write (default: %(default)s)",
     )
-    parser.add_argument(
-        "--figures", type=Path, help="a folder for the figures, as PNG and SVG"
-    )
+    parser.add_argument("--figures", type=Path, help="a folder for the figures, as PNG")
     options = parser.parse_args(arguments)
     if not options.runs.is_dir():
         print(
@@ -53,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write_figures(drawn: Sequence[Picture], folder: Path) -> None:
-    """Write every figure that has runs as PNG and SVG, and name those that have none.
+    """Write every figure that has runs as PNG, and name those that have none.
 
     Args:
         drawn: What `experiments.report.page.pictures` returned.
@@ -61,13 +58,12 @@ def write_figures(drawn: Sequence[Picture], folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for picture in drawn:
-        if picture.figure is None:
+        if not picture.panels:
             print(f"not drawn: {picture.title}: {picture.caption}")
             continue
-        for form in ("png", "svg"):
-            path = folder / f"{picture.id.replace('-', '')}.{form}"
-            save(picture.figure, path, form)
-            print(path)
+        path = folder / f"{picture.id.replace('-', '')}.png"
+        save(picture, path)
+        print(path)
 
 
 if __name__ == "__main__":

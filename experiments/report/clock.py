@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any, NamedTuple
 
+from experiments.report.labels import TASKS
+
 #: What the benchmark compares, in the order of README's table.
 SCHEMES = {
     "fit": "keras.Model.fit",
@@ -100,7 +102,6 @@ def _trial(row):
 
 def _title(task):
     name, _, size = task.rpartition("-")
-    words = {"one-object": "one object", "two-objects": "two objects"}
-    return f"{words[name]}, n = {size}" if name in words else {
-        "mnist": "MNIST, grid"
-    }.get(task, task)  # fmt: skip
+    if title := TASKS.get(name.replace("-", "_")):
+        return f"{title}, n = {size}"
+    return f"{TASKS['mnist']}, grid" if task == "mnist" else task

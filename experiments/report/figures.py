@@ -4,57 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import altair as alt
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from experiments.published import FIGURE_7
-from experiments.report.drawing import INK, RC, SHADES, SOFT, Picture, ticks
+from experiments.report import numbers
+from experiments.report.charts import SHADES, SOFT, Line, Picture, inline, log_log
 from experiments.report.groups import Group, final, ranked
-from experiments.report.tables import TARGETS, as_published, in_table, same
+from experiments.report.orderings import BETTER_P
+from experiments.report.tables import TARGETS, Target, as_published, in_table, same
 from msann import schedules
 
-DASHES = ((0, (1, 1.2)), (0, (5, 1.5)), (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1, 1, 1)), "-",
-          (0, (3, 1)), (0, (1, 2.2)))  # fmt: skip
-#: What a line looks like whatever its depth.
-STYLES = {
-    "default": {"color": INK, "linestyle": (0, (1, 1.2)), "linewidth": 1.8},
-    "grid": {"color": SHADES[1], "linestyle": "-", "linewidth": 1.9},
-    "path": {"color": SHADES[3], "linestyle": (0, (6, 2)), "linewidth": 1.7},
-    "shuffled": {"color": SHADES[5], "linestyle": (0, (5, 1, 1, 1)), "linewidth": 1.7},
-    "random orthogonal": {
-        "color": SHADES[6],
-        "linestyle": (0, (3, 1, 1, 1, 1, 1)),
-        "linewidth": 1.4,
-    },
-    "all levels at once": {"color": SOFT, "linestyle": (0, (2, 1)), "linewidth": 2.4},
-}
-AXES = {"cost": "cost C(t)", "seconds": "seconds of training"}
+#: Against what errors are drawn.
+AXES = ("cost", "seconds")
+#: The strategies of Figure 7, in the order of their looks.
+STRATEGIES = ("default", *BETTER_P, "all levels at once")
+#: Most points of a curve in a decade of what was spent.
+POINTS = 60
+#: The deepest network of Figures 5 and 6.
+DEEPEST = 6
 
 
 def figure4(depth: int = 3, steps: int = 1) -> Picture:
     """Level against batch for gamma = 1, 2, 3 (Figure 4), from the schedules."""
-    with rc_context(RC):
-        figure = Figure(figsize=(9, 4.6), layout="constrained")
-        for axis, gamma in zip(figure.subplots(3, 1), (1, 2, 3), strict=True):
-            cycle = schedules.gamma_cycle(depth, gamma, steps).cycle
-            ends = np.cumsum([0, *(visit.steps for visit in cycle)])
-            levels = [visit.level for visit in cycle]
-            middles = (ends[:-1] + ends[1:]) / 2
-            axis.plot(middles, levels, color=SOFT, linewidth=0.8)
-            axis.scatter(middles, levels, color=INK, s=16 if gamma < 3 else 8, zorder=3)
-            name = {1: " (V-cycle)", 2: " (W-cycle)"}.get(gamma, "")
-            axis.set_title(f"γ = {gamma}{name}", fontsize=9, loc="left")
-            axis.set(ylim=(depth + 0.4, -0.4), yticks=range(depth + 1), ylabel="level")
-            axis.grid(axis="y")
-        axis.set_xlabel("batches, in units of k")
     return Picture(
         "figure-4",
         "Figure 4",
-        f"Visits to the levels of a hierarchy with L = {depth} in one cycle of "
-        "Algorithm 3.1, for γ = 1, 2, 3. Level 0, the finest, is at the top; each dot "
-        "is a visit of k batches.",
-        figure,
+        f"Which level trains when, in one cycle of Algorithm 3.1 with L = {depth}, for "
+        "γ = 1, 2 and 3. Level 0, the finest, is at the top; each dot is a visit of k "
+        "batches.",
+        tuple(_cycle(depth, gamma, steps) for gamma in (1, 2, 3)),
+    )
+
+
+def _cycle(depth: int, gamma: int, steps: int) -> alt.Chart:
+    visits, batch = [], 0.0
+    for visit in schedules.gamma_cycle(depth, gamma, steps).cycle:
+        visits.append({"batch": batch + visit.steps / 2, "level": visit.level})
+        batch += visit.steps
+    name = {1: " (V-cycle)", 2: " (W-cycle)"}.get(gamma, "")
+    return (
+        alt.Chart(inline(visits), title=f"γ = {gamma}{name}", height=110)
+        .mark_line(
+            color=SOFT,
+            strokeWidth=1,
+            point=alt.OverlayMarkDef(color=SHADES[0], size=25),
+        )
+        .encode(
+            order="batch:Q",
+            x=alt.X(
+                "batch:Q",
+                title="batches, in units of k",
+                scale=alt.Scale(domain=[0, batch]),
+                axis=alt.Axis(tickMinStep=1, grid=False),
+            ),
+            y=alt.Y("level:O", axis=alt.Axis(grid=True)),
+        )
     )
 
 
@@ -72,38 +77,52 @@ def _depths(id, title, groups, targets) -> Picture:
     panels = [(target, *_most_run(groups, target)) for target in targets]
     gammas = sorted({x.labels.gamma for _, runs, _ in panels for x in runs})
     if not gammas:
-        names = " and ".join(target.title.partition(": ")[2] for target in targets)
+        names = " and ".join(map(_named, targets))
         caption = f"No multilevel run of {names} is committed."
-        return Picture(id, title, caption, None)
-    with rc_context(RC):
-        figure = Figure(
-            figsize=(3.2 * 2 * len(panels), 2.9 * len(gammas) + 0.5),
-            layout="constrained",
+        return Picture(id, title, caption)
+    drawn = [
+        (target, gamma, default + lines)
+        for gamma in gammas
+        for target, runs, default in panels
+        if (lines := _best_steps([x for x in runs if x.labels.gamma == gamma]))
+    ]
+    heights = _span([x for *_, chosen in drawn for x in chosen])
+    charts = [
+        _panel(
+            chosen,
+            f"{_named(target)}, γ = {gamma}",
+            measure,
+            heights,
+            _of_depth,
+            DEEPEST + 1,
         )
-        axes = figure.subplots(len(gammas), 2 * len(panels), squeeze=False, sharey=True)
-        for row, gamma in zip(axes, gammas, strict=True):
-            for i, (target, runs, default) in enumerate(panels):
-                lines = _best_steps([x for x in runs if x.labels.gamma == gamma])
-                pair = row[2 * i : 2 * i + 2]
-                short = target.title.partition(": ")[2]
-                _log_log(pair, default + lines, f"{short}, γ = {gamma}", _of_depth)
-                if not lines:
-                    pair[0].text(0.5, 0.5, "not run", ha="center",
-                                 transform=pair[0].transAxes)  # fmt: skip
-            row[0].set_ylabel("validation MSE E(t)")
-    ran = {x.labels.gamma for _, runs, _ in panels for x in runs}
-    absent = [f"γ = {x}" for x in (1, 2, 3) if x not in ran]
-    missing = f" Not run: {', '.join(absent)}." if absent else ""
+        for target, gamma, chosen in drawn
+        for measure in AXES
+    ]
+    ran = {(target.id, gamma) for target, gamma, _ in drawn}
+    absent = [
+        f"{_named(target)}, γ = {numbers.listed(gammas)}"
+        for target in targets
+        if (gammas := [str(x) for x in (1, 2, 3) if (target.id, x) not in ran])
+    ]
+    missing = f" Not run: {'; '.join(absent)}." if absent else ""
     of = "; ".join(dict.fromkeys(_protocol(runs) for _, runs, _ in panels if runs))
     return Picture(
         id,
         title,
-        f"Log-log MSE on the validation data against C(t) and, beside it, against "
-        f"seconds. Each line is the best k that was run for that L and γ, from L = 0 "
-        f"(strongest) to L = 6 (faintest); the geometric mean over seeds, with a band "
-        f"from the least to the largest. {of}.{missing}",
-        figure,
+        "Error on the validation data against the cost C(t) and, beside it, against "
+        "seconds of training; both axes are logarithmic. Each line is the best k that "
+        f"was run for its L and γ, from L = 0 (dark) to L = {DEEPEST} (light): the "
+        "geometric mean over seeds, with a band from the least seed to the largest. "
+        f"{of}.{missing}",
+        tuple(charts),
+        columns=2 * len(panels),
     )
+
+
+def _named(target: Target) -> str:
+    """What a table is about, without its number."""
+    return target.title.partition(": ")[2]
 
 
 def _most_run(groups, target) -> tuple[list[Group], list[Group]]:
@@ -140,16 +159,11 @@ def _best_steps(groups) -> list[Group]:
             for d in depths]  # fmt: skip
 
 
-def _of_depth(group):
-    depth = min(group.labels.depth, len(SHADES) - 1)
-    name = f"L = {group.labels.depth}"
-    name += f", k = {group.labels.steps}" if group.labels.depth else ", default"
-    style = {
-        "color": SHADES[depth],
-        "linestyle": DASHES[depth],
-        "linewidth": 1.8 if not depth else 1.1 + 0.2 * depth,
-    }
-    return name, style
+def _of_depth(group: Group) -> tuple[str, int]:
+    """What a line is called, and which look it has."""
+    x = group.labels
+    name = f"L = {x.depth}, k = {x.steps}" if x.depth else "L = 0, default"
+    return name, min(x.depth, DEEPEST)
 
 
 def figure7(groups: Sequence[Group]) -> Picture:
@@ -163,10 +177,10 @@ def figure7(groups: Sequence[Group]) -> Picture:
         if x.kind == "cycle" and x.growth == 1:
             key = (x.gamma, x.depth, x.steps), (x.variant, x.visit), same(group)
             name = x.way.partition(",")[0]
-            if name in STYLES:
+            if name in STRATEGIES:
                 settings.setdefault(key, {})[name] = group
     if not settings:
-        return Picture("figure-7", "Figure 7", "No multilevel run is committed.", None)
+        return Picture("figure-7", "Figure 7", "No multilevel run is committed.")
     # The paper's, if as many strategies were run there as anywhere.
     (shape, _, shared), chosen = max(
         settings.items(), key=lambda item: (len(item[1]), item[0][0] == FIGURE_7)
@@ -180,52 +194,58 @@ def figure7(groups: Sequence[Group]) -> Picture:
             "all levels at once" not in chosen or group.labels.depth == shape[1]
         ):
             chosen["all levels at once"] = group
-    lines = [chosen[name] for name in STYLES if name in chosen]
-    absent = [name for name in STYLES if name not in chosen]
-    with rc_context(RC):
-        figure = Figure(figsize=(9.6, 4), layout="constrained")
-        names = {id(group): name for name, group in chosen.items()}
-        axes = figure.subplots(1, 2, sharey=True)
-        _log_log(axes, lines, "MNIST", lambda x: (names[id(x)], STYLES[names[id(x)]]))
-        axes[0].set_ylabel("validation MSE E(t)")
-    at, papers = (
-        "γ = {}, L = {}, k = {}".format(*numbers) for numbers in (shape, FIGURE_7)
-    )
+    lines = [chosen[name] for name in STRATEGIES if name in chosen]
+    absent = [name for name in STRATEGIES if name not in chosen]
+    names = {chosen[name].id: name for name in chosen}
+
+    def styled(group: Group) -> tuple[str, int]:
+        return names[group.id], STRATEGIES.index(names[group.id])
+
+    at, papers = ("γ = {}, L = {}, k = {}".format(*x) for x in (shape, FIGURE_7))
     missing = f" Not run at this setting: {', '.join(absent)}." if absent else ""
     return Picture(
         "figure-7",
         "Figure 7",
         f"The choice of P on MNIST at {at} (in the paper: {papers}): the geometric "
-        "mean over seeds, with a band from the least to the largest. "
+        "mean over seeds, with a band from the least seed to the largest. "
         f"{_protocol(lines)}.{missing}",
-        figure,
+        tuple(
+            _panel(lines, "MNIST", x, _span(lines), styled, len(STRATEGIES))
+            for x in AXES
+        ),
+        columns=2,
     )
 
 
-def _log_log(axes, groups, title, style):
-    """The same curves against C(t) and against seconds."""
-    for axis, measure in zip(axes, AXES, strict=True):
-        for group in groups:
-            name, look = style(group)
-            x, y, low, high = _mean(group, measure)
-            axis.plot(x, y, label=name, **look)
-            if len(group.runs) > 1:
-                axis.fill_between(x, low, high, color=look["color"], alpha=0.18, lw=0)
-        axis.set(xscale="log", yscale="log", xlabel=AXES[measure])
-        ticks(axis.xaxis, few=1.0)  # labels stand side by side
-        ticks(axis.yaxis)
-        axis.grid(which="both")
-        axis.set_title(title, fontsize=9, loc="left")
-    if groups:
-        axes[0].legend(fontsize=7.5, handlelength=3.2)
+def _panel(groups, title, measure, heights, style, of) -> alt.LayerChart:
+    """One curve a group."""
+    lines = [Line(*style(group), _mean(group, measure)) for group in groups]
+    return log_log(lines, title, measure, heights, of)
 
 
-def _mean(group, measure):
-    """Seeds evaluated at the same C(t): geometric mean, least and largest MSE."""
+def _span(groups: Sequence[Group]) -> tuple[float, float]:
+    """Errors from the least to the largest that is drawn."""
+    points = [x for group in groups for x in _mean(group, AXES[0])]
+    return min(x["low"] for x in points), max(x["high"] for x in points)
+
+
+def _mean(group: Group, measure: str) -> list[dict[str, float]]:
+    """Seeds evaluated at the same C(t): geometric mean, least and largest MSE.
+
+    Of points that a panel cannot tell apart one is kept.
+    """
     runs = list(group.runs.values())
     length = min(len(run.history) for run in runs)
     points = [run.history[1:length] for run in runs]  # log C(t) begins after C = 0
     spent = np.mean([[getattr(p, measure) for p in run] for run in points], axis=0)
     errors = np.array([[p.mse for p in run] for run in points], float)
     mean = np.exp(np.mean(np.log(np.maximum(errors, 1e-12)), axis=0))
-    return spent, mean, errors.min(axis=0), errors.max(axis=0)
+    rows = np.stack([spent, mean, errors.min(axis=0), errors.max(axis=0)], axis=1)
+    rows = rows[np.isfinite(rows).all(axis=1) & (spent > 0)]
+    places = np.round(np.log10(rows[:, 0]) * POINTS)
+    kept = rows[np.append(np.diff(places) > 0, True)] if len(rows) else rows
+    names = ("x", "y", "low", "high")
+    return [
+        {name: float(f"{x:.5g}") for name, x in zip(names, row, strict=True)}
+        for row in kept
+    ]

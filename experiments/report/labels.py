@@ -63,6 +63,12 @@ TASKS = {
 TOPOLOGIES = {"random_orthogonal": "random orthogonal"}
 OPTIMIZERS = {"adam": "Adam", "tf1_rmsprop": "RMSProp", "rmsprop": "Keras's RMSProp"}
 UNITS = {"cost": "C(t)", "evaluations": "gradient evaluations", "seconds": "seconds"}
+#: What a run spends until it has reached an error, as axes and sentences call it.
+MEASURES = {
+    "cost": "cost C(t)",
+    "evaluations": "gradient evaluations",
+    "seconds": "seconds of training",
+}
 #: Settings that have a label of their own; the rest is told as it is.
 NAMED = {
     *("task", "task_variant", "n", "image_size", "topology", "schedule", "variant"),

@@ -13,17 +13,16 @@ from markupsafe import Markup
 
 from experiments import published
 from experiments.report import figures, numbers
+from experiments.report.charts import Picture, library, places, specifications
 from experiments.report.clock import SCHEMES, comparisons
 from experiments.report.clock_picture import clock_picture
-from experiments.report.curves import embedded
-from experiments.report.drawing import Picture
+from experiments.report.curves import MOST, address, curves
 from experiments.report.findings import claim, findings
 from experiments.report.groups import Group, grouped
 from experiments.report.labels import told
 from experiments.report.orderings import orderings
 from experiments.report.readme import section
 from experiments.report.records import Found
-from experiments.report.svg import inline
 from experiments.report.tables import Table, tables
 from experiments.runfiles import RunFile
 
@@ -35,6 +34,7 @@ class Line(NamedTuple):
     """A run file in the list of all."""
 
     file: str
+    address: str
     task: str
     title: str
     seed: int
@@ -86,13 +86,13 @@ def build(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        numbers=numbers, inline=lambda x: Markup(inline(x.figure, x.id, x.title))
-    )
+    environment.globals.update(numbers=numbers, places=places, address=address)
+    chosen = curves(groups)
     return environment.get_template("page.html").render(
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        library=Markup(library()),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
-        data=Markup(_json(embedded(groups))),
+        data=Markup(_json(specifications([*drawn, chosen]))),
         paper=published.TITLE,
         claim=claim(),
         findings=findings(made, clock),
@@ -100,6 +100,8 @@ def build(
         pictures=drawn[:-1],
         clock=clock,
         clock_picture=drawn[-1],
+        curves=chosen,
+        most=MOST,
         schemes=SCHEMES,
         orderings=orderings(groups),
         differences=Markup(section(text, "Paper, script, and this library")),
@@ -164,9 +166,9 @@ def _sources(files: Sequence[RunFile | dict]) -> list[Source]:
 def _missing(made: Sequence[Table], drawn: Sequence[Picture]) -> list[str]:
     """What no run file fills, in words."""
     lines = [f"{table.target.title}: {x}" for table in made for x in table.missing]
-    lines += [f"{x.title}: {x.caption}" for x in drawn if x.figure is None]
+    lines += [f"{x.title}: {x.caption}" for x in drawn if not x.panels]
     for picture in drawn:
-        if picture.figure and "Not run" in picture.caption:
+        if picture.panels and "Not run" in picture.caption:
             absent = picture.caption[picture.caption.index("Not run") :]
             lines.append(f"{picture.title}: {absent}")
     return lines
@@ -176,6 +178,7 @@ def _lines(groups: Sequence[Group]) -> list[Line]:
     return [
         Line(
             name,
+            address(group, name),
             group.labels.task_title,
             group.labels.title,
             run.seed,

@@ -21,7 +21,7 @@ DASHES = (
 )
 MARKS = ("", *"osD^vx*+<>ph1234P8")
 #: From dark to light, so that printed in grey each is another grey.
-COLOURS = ("#000000", "#4b0a77", "#a52060", "#2878b5", "#e8702a", "#8fbf4d")
+COLOURS = ("#000000", "#3b0764", "#7a1557", "#b52a2a", "#2e86c1", "#e67e22", "#98c95c")
 
 
 def style(number: int) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def figure6(panels: Sequence[tuple[Config, Sequence[Result]]]) -> Figure:
 
     Schemes of which there are no seconds that compare are on the left only.
     """
-    figure = Figure(figsize=(11, 4.8 * len(panels)), layout="constrained")
+    figure = Figure(figsize=(13, 4.6 * len(panels)), layout="constrained")
     rows = figure.subplots(len(panels), 2, sharey="row", squeeze=False)
     for (left, right), (config, results) in zip(rows, panels, strict=True):
         for number, result in enumerate(results):
@@ -57,7 +57,15 @@ def figure6(panels: Sequence[tuple[Config, Sequence[Result]]]) -> Figure:
             axis.grid(which="both", color="0.9", linewidth=0.6)
             _ticks(axis.xaxis)
             _ticks(axis.yaxis)
-        left.legend(fontsize=8, handlelength=5)
+        right.legend(
+            *left.get_legend_handles_labels(),
+            loc="upper left",
+            bbox_to_anchor=(1.02, 1.0),
+            fontsize=8,
+            handlelength=5,
+            labelspacing=0.9,
+            frameon=False,
+        )
     return figure
 
 
@@ -94,4 +102,4 @@ def _label(scheme: Scheme) -> str:
         if scheme.depth
         else ""
     )
-    return f"{scheme.label}: {shape}{described(scheme)}"
+    return f"{scheme.label}\n{shape}{described(scheme)}"

@@ -14,7 +14,7 @@ from experiments.schemes import Scheme
 
 #: Headings of the parts of a comparison.
 PARTS = {
-    "paper": "The paper's methods, as published",
+    "paper": "The paper's methods",
     "tuned": "The default with a tuned optimizer",
     "ours": "What this library adds",
 }
@@ -60,9 +60,8 @@ def table(config: Config, results: Sequence[Result]) -> Table:
         out.add_row(*_row(result, error, clock=is_timed(config, result)))
     for name in config.published:
         paper = TABLES[name]
-        optimizer = f", {paper.optimizers[0]}" * (len(paper.optimizers) == 1)
         out.add_section()
-        out.add_row(f"[bold]{name} of the paper{optimizer}")
+        out.add_row(f"[bold]{name}, as published")
         for column, cell in paper.final.items():
             tenth = paper.tenth[column]
             out.add_row(
@@ -173,9 +172,9 @@ def _caption(config: Config, results: Sequence[Result], error: str) -> str:
     seeds = sorted({run.settings["seed"] for run in runs})
     predictor = {f"{run.mean_mse:.3g}" for run in runs}
     seconds = (
-        "were taken while nothing else ran, one run at a time"
+        "are of runs made one at a time, on all cores"
         if config.alone
-        else "of runs beside one another, or of other machines, compare only roughly"
+        else "compare only roughly if runs were made beside others or elsewhere"
     )
     return (
         f"{WORDS} {error}: a tenth of the highest first error of all rows.\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from rich import box
 from rich.table import Table
 
 from experiments.config import Config
@@ -15,7 +16,7 @@ from experiments.schemes import Scheme
 #: Headings of the parts of a comparison.
 PARTS = {
     "paper": "The paper's methods",
-    "tuned": "The default with a tuned optimizer",
+    "tuned": "The same network, tuned",
     "ours": "What this library adds",
 }
 #: What the words of a table mean.
@@ -24,7 +25,7 @@ WORDS = (
     "coarser levels; a visit trains one level for k batches, and goes gamma times to "
     "the next coarser one on its way. C(t): the paper's cost, training examples, of "
     "which one at a coarse level counts as that level's share of the parameters. "
-    "Gradients: the same, but each counts as one. Tenth: C(t) to a tenth of the row's "
+    "Gradients: the same, but each counts as one. To tenth: to a tenth of the row's "
     "own first error, as in the paper."
 )
 
@@ -38,19 +39,22 @@ def table(config: Config, results: Sequence[Result]) -> Table:
         title_justify="left",
         caption=_caption(config, results, shown),
         caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
     )
     out.add_column("scheme", no_wrap=True)
     for name in (
-        "MSE\nat the end",
-        "C(t)\nat the end",
-        "tenth:\nC(t)",
-        f"to {shown}:\nC(t)",
-        f"to {shown}:\ngradients",
-        f"to {shown}:\nseconds",
-        "to compile:\nseconds",
-        "training:\nseconds",
+        "final\nMSE",
+        "to tenth\nC(t)",
+        f"to {shown}\nC(t)",
+        f"to {shown}\ngradients",
+        f"to {shown}\nseconds",
+        "compile\nseconds",
+        "train\nseconds",
     ):
-        out.add_column(name, justify="right")
+        # A number that is cut off would be a wrong one.
+        out.add_column(name, justify="right", overflow="fold")
     part = None
     for result in results:
         if (scheme := result.scheme).part != part:
@@ -67,7 +71,6 @@ def table(config: Config, results: Sequence[Result]) -> Table:
             out.add_row(
                 f"  {column}{_shapes(cell.shape, tenth.shape)}",
                 across([cell.value], ".3g"),
-                "",
                 across([tenth.value], ",.0f"),
             )
     return out
@@ -77,6 +80,7 @@ def _row(result: Result, error: float | None, clock: bool) -> list[str]:
     scheme, runs, borrowed = result
     name = scheme.label + _origin(borrowed, len(runs))
     shape = f"{_shape(scheme)} " if scheme.depth else ""
+    ends = f"\n    to {scheme.until:g} of its first error" if scheme.until else ""
 
     def seconds(values):
         if runs and not clock:
@@ -84,9 +88,8 @@ def _row(result: Result, error: float | None, clock: bool) -> list[str]:
         return across(values, ".1f")
 
     return [
-        f"  {name}\n    {shape}{described(scheme)}",
+        f"  {name}\n    {shape}{described(scheme)}{ends}",
         across([run.final_mse for run in runs], ".3g", "diverged"),
-        across([run.history[-1].cost for run in runs], ",.0f"),
         across([run.reached("cost") for run in runs], ",.0f"),
         across([run.reached("cost", error) for run in runs], ",.0f"),
         across([run.reached("evaluations", error) for run in runs], ",.0f"),
@@ -126,7 +129,7 @@ def _shapes(final, tenth) -> str:
     """The cells that the paper names."""
     if final is None:
         return ""
-    return f" {final}" + (f"; tenth {tenth}" if tenth != final else "")
+    return f" {final}" + (f",\n    tenth {tenth}" if tenth != final else "")
 
 
 def _origin(borrowed: int, runs: int) -> str:
@@ -177,7 +180,7 @@ def _caption(config: Config, results: Sequence[Result], error: str) -> str:
         else "compare only roughly if runs were made beside others or elsewhere"
     )
     return (
-        f"{WORDS} {error}: a tenth of the highest first error of all rows.\n"
+        f"{WORDS} To {error}: one error for all rows, a tenth of the highest first.\n"
         "Errors (MSE) are of the validation data, evaluated after training level 0 "
         f"unless the config says otherwise. Always answering the mean training target "
         f"has {', '.join(sorted(predictor))}. Seconds are of training, without "

@@ -84,7 +84,7 @@ def test_the_clock_is_read_off_the_runs(config, runs):
 
 def test_a_start_has_compiled_for_itself(config, runs):
     """What `fit` compiles is counted from its first step on."""
-    label = "warm start at L 3, then fit"
+    label = "warm start at L 3"
     start, later = (1e3, 1e4, 2.0, 0.03), (2e3, 2e4, 2.5, 0.01)
     save(config, runs, label, start, later, compiling=1.5)
     (run,) = next(x.runs for x in collect(config, runs) if x.scheme.label == label)
@@ -107,7 +107,7 @@ def test_the_table_has_its_parts(config, runs):
     heads = [cell for cell in cells if cell.startswith("[bold]")]
     assert heads == [
         "[bold]The paper's methods",
-        "[bold]The default with a tuned optimizer",
+        "[bold]The same network, tuned",
         "[bold]What this library adds",
         "[bold]Table 3, grid, as published",
     ]

@@ -178,7 +178,7 @@ def _made(job, programs, folder, command, messages):
     def progress(evaluation):
         _live_with_parent()
         share = getattr(evaluation, job.config.budget_unit) / job.config.budget
-        messages.put((str(job), f"MSE {evaluation.mse:.4f}", share))
+        messages.put((str(job), f"MSE {evaluation.mse:.4f}", min(1.0, share)))
 
     run = trainer.run(job.config, job.scheme, job.seed, progress)
     try:

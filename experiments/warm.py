@@ -9,7 +9,6 @@ from collections.abc import Callable
 import keras
 
 import msann_keras as ms
-from experiments.budget import too_small
 from experiments.callbacks import Seconds, Watch
 from experiments.config import Config
 from experiments.runfiles import Evaluation, Run
@@ -30,7 +29,8 @@ class WarmTrainer:
     """A plain model that `msann_keras.warm_start` begins and `fit` goes on with.
 
     The seconds of a start are those of the whole call: looking at the data, compiling
-    its levels, training them. Its C(t) is that of the levels' steps.
+    its levels, training them. Its C(t) is that of the levels' steps. It decides for
+    itself how many these are; if they take the whole budget, `fit` is left out.
 
     Args:
         config: The experiment.
@@ -82,11 +82,9 @@ class WarmTrainer:
         watch = Watch(self._mse, decided, progress, [untrained, started])
         calls = UNLIMITED
         if unit != "seconds":
-            each = self.steps * config.batch_size
-            calls = int((budget - getattr(started, unit)) // each)
-            if calls < 1:
-                raise too_small(budget, getattr(started, unit) + each)
-        if not decided(watch.history):
+            left = budget - getattr(started, unit)
+            calls = int(left // (self.steps * config.batch_size))
+        if calls > 0 and not decided(watch.history):
             self._fit(calls, watch, seed)
         return Run(
             watch.history, self.compile_seconds, told, mean_target_mse(self.task)

@@ -72,7 +72,7 @@ def figure6(panels: Sequence[tuple[Config, Sequence[Result]]]) -> Figure:
 def _draw(axis, measure, result, number):
     """The runs of a scheme, from the first state that cost something."""
     for i, run in enumerate(result.runs):
-        states = [state for state in run.history if getattr(state, measure) > 0]
+        states = [state for state in run.history if state.cost > 0]
         axis.plot(
             [getattr(state, measure) for state in states],
             [state.mse for state in states],

@@ -51,7 +51,7 @@ def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
     first = capsys.readouterr().out
     files = sorted((tmp_path / "runs").glob("*.json"))
     assert len(files) == 3
-    assert "not reached" in first and "1.547e-02" in first
+    assert "not reached" in first and "0.0155" in first
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     for file in files:
         run = load_run(file)

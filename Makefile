@@ -72,7 +72,7 @@ lint: install ## Check style and formatting
 format: install ## Format the code
 	$(VENV)/bin/ruff format .
 
-experiment-mnist: install ## Real digits: the paper's method, tuned, and ours; WAY=full for its whole budget
+experiment-mnist: install ## Real digits: the paper's method beside quicker ones (WAY=full: its whole budget)
 	$(RUN) -m experiments $(MNIST) $(WAY_OPTION) --figure figures/mnist.png
 
 experiment-mnist-quick: install ## The same path through the code, with a tiny budget

@@ -81,6 +81,8 @@ def _row(result: Result, error: float | None, clock: bool) -> list[str]:
     name = scheme.label + _origin(borrowed, len(runs))
     shape = f"{_shape(scheme)} " if scheme.depth else ""
     ends = f"\n    to {scheme.until:g} of its first error" if scheme.until else ""
+    if scheme.warm_start and runs and not any(run.history[1].cost for run in runs):
+        ends = "\n    the plan says: no start" + ends
 
     def seconds(values):
         if runs and not clock:

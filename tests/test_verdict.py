@@ -113,6 +113,15 @@ def test_the_table_has_its_parts(config, runs):
     ]
 
 
+def test_a_start_that_was_not_made_is_told(config, runs):
+    """The plan had said no, so the first state cost nothing."""
+    save(config, runs, "warm start, auto", (0, 0, 0.1, 0.25), (2e3, 2e3, 0.5, 0.1))
+    save(config, runs, "warm start at L 3", (1e3, 1e4, 2.0, 0.03))
+    cells = list(table(config, collect(config, runs)).columns[0].cells)
+    told = [cell.split()[0:3] for cell in cells if "the plan says: no start" in cell]
+    assert told == [["warm", "start,", "auto"]]
+
+
 def test_runs_that_were_made_alone_are_others(config, tmp_path):
     """Their seconds are; so none is taken from a sweep with runs beside it."""
     beside = config.model_copy(update={"alone": False})

@@ -1,6 +1,6 @@
 """Run experiments, print their tables and draw their figure.
 
-python -m experiments configs/table3_mnist_path.yaml configs/table3_mnist_grid.yaml
+python -m experiments configs/mnist.yaml
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from experiments.figures import figure6, save
 from experiments.runs import collect
 from experiments.sweep import sweep
 from experiments.tables import table
+from experiments.verdict import verdict
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,11 +62,15 @@ def main(arguments: list[str] | None = None) -> int:
             configs = [config.quickly() for config in configs]
         if options.seeds:
             configs = [config.with_seeds(options.seeds) for config in configs]
+        for config in configs:
+            about = f" (about {config.minutes:g} minutes)" * (not options.quick)
+            console.print(f"{config.title}{about}: {config.claim}", highlight=False)
         command = _command(options)
+        alone = any(config.alone for config in configs)
         sweep(
             configs,
             options.runs,
-            options.workers,
+            min(options.workers, 1) if alone else options.workers,
             command,
             console,
             options.storage,
@@ -81,6 +86,12 @@ def main(arguments: list[str] | None = None) -> int:
         console.print()
         console.print(table(config, results))
     console.print(f"\nfigure: {save(figure6(panels), options.figure)}")
+    for config, results in panels:
+        if any(scheme.part for scheme in config.schemes):
+            for line in verdict(config, results):
+                console.print(f"\n{line}", highlight=False)
+    if options.quick:
+        console.print("\nA quick run shows that all of it works, and no more.")
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -20,6 +20,8 @@ class Watch(keras.callbacks.Callback):
         mse: Called with the model; its validation error.
         decided: Called with the history after every call; whether the run may end.
         progress: Called with every `Evaluation` as it is made.
+        begun: What came before this `fit`, the untrained network first; by default
+            nothing, and the untrained network is evaluated when training begins.
 
     Attributes:
         history: Of `Evaluation`, the untrained network first.
@@ -30,21 +32,31 @@ class Watch(keras.callbacks.Callback):
         mse: Callable[[keras.Model], float],
         decided: Callable[[list[Evaluation]], bool] = lambda history: False,
         progress: Callable[[Evaluation], None] = lambda evaluation: None,
+        begun: Sequence[Evaluation] = (),
     ):
         super().__init__()
         self.mse, self.decided, self.progress = mse, decided, progress
-        self.history: list[Evaluation] = []
+        self.history: list[Evaluation] = list(begun)
 
     def on_train_begin(self, logs=None):
         """Evaluate the untrained network."""
-        self.note(Evaluation(0.0, 0, 0.0, self.mse(self.model)))
+        if not self.history:
+            self.note(Evaluation(0.0, 0, 0.0, self.mse(self.model)))
+        self._before = self.history[-1]
 
     def on_train_batch_end(self, batch, logs=None):
         """Evaluate, outside the clock."""
         progress = getattr(self.model, "progress", None)
         examples = progress.examples if progress else int(logs["cost"])
-        mse = self.mse(self.model)
-        self.note(Evaluation(logs["cost"], examples, logs["seconds"], mse))
+        before, mse = self._before, self.mse(self.model)
+        self.note(
+            Evaluation(
+                before.cost + logs["cost"],
+                before.evaluations + examples,
+                before.seconds + logs["seconds"],
+                mse,
+            )
+        )
         if self.decided(self.history):
             self.model.stop_training = True
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StrictBool, ValidationError, model_validator
 
 from experiments.mnist import MOST_VALIDATION
 from experiments.published import TABLES
@@ -110,6 +110,9 @@ class Config(Checked):
         evaluate_every: In C(t), at least.
         evaluate_at: After smoothing at level 0 ("cycle"), or after any visit, as the
             authors' script does; coarsened data only have the first.
+        published: The paper's tables to print beside it.
+        alone: Its seconds are compared, so its runs are made one at a time, and only
+            those that were are shown.
     """
 
     title: str
@@ -117,7 +120,7 @@ class Config(Checked):
     command: str
     minutes: Positive
     way: str = ""
-    published: Literal[tuple(TABLES)] | None = None
+    published: tuple[Literal[tuple(TABLES)], ...] = ()
     task: Annotated[Mnist | Objects, Field(discriminator="name")]
     hidden: Annotated[tuple[Size, ...], Field(min_length=1)] = (256, 128, 256)
     topology: TopologyName
@@ -128,6 +131,7 @@ class Config(Checked):
     evaluate_every: Positive
     evaluate_at: Literal["cycle", "visit"] = "cycle"
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    alone: StrictBool = False
     schemes: Annotated[tuple[Scheme, ...], Field(min_length=1)]
     grid: Grid | None = None
     quick: Quick
@@ -148,11 +152,14 @@ class Config(Checked):
             for key, name in (
                 ("depth", self.topology_of(scheme)),
                 ("start_depth", self.topology),
+                ("warm_start", self.topology),
             ):
                 space = topology(name, self.variant, seed=0)
-                for size in {self.task.size, *self.hidden}:
+                # A warm start coarsens a hidden space as far as that goes.
+                sizes = {self.task.size, *(() if key == "warm_start" else self.hidden)}
+                for size in sizes:
                     most, depth = space(size).max_depth, getattr(scheme, key)
-                    if depth > most:
+                    if isinstance(depth, int) and depth > most:
                         raise ValueError(
                             f"{place}.{key} must be at most {most} for a layer of "
                             f"{size} units with `topology: {name}`. "
@@ -177,6 +184,7 @@ class Config(Checked):
                 "budget_unit": "cost",
                 "evaluate_every": self.quick.evaluate_every,
                 "seeds": self.seeds[:1],
+                "alone": False,
                 "schemes": tuple(x.model_copy(update=steps) for x in self.schemes),
             }
         )

@@ -43,6 +43,7 @@ class Job:
             scheme.optimizer,
             scheme.coarsen_data,
             scheme.schedule == "simultaneous",
+            scheme.warm_start,
             space,
             (config.variant, self.seed) if drawn else (),
         )

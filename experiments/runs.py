@@ -60,6 +60,10 @@ def settings(config: Config, scheme: Scheme, seed: int) -> dict[str, Any]:
             values |= {"gamma": scheme.gamma, "variant": config.variant}
     if not scheme.depth and scheme.start_depth:
         values |= {"start_depth": scheme.start_depth, "topology": config.topology}
+    if scheme.warm_start:
+        values["warm_start"] = scheme.warm_start
+    if config.alone and not scheme.committed:  # so the seconds are other ones
+        values["alone"] = True
     if values.get("topology") == "shuffled":  # it may be drawn anew at every use
         values["variant"] = config.variant
     if scheme.until:
@@ -108,8 +112,8 @@ def file_name(values: dict[str, Any]) -> str:
             growth = f"x{values['growth']:g}" if values["growth"] > 1 else ""
             parts += [f"k{values['smoothing_steps']}{growth}"]
     else:
-        start = values.get("start_depth")
-        parts += [f"start{start}" if start else "default"]
+        start, warm = values.get("start_depth"), values.get("warm_start")
+        parts += [f"start{start}" if start else f"warm-{warm}" if warm else "default"]
     text = json.dumps(values, sort_keys=True)
     parts += [
         values["optimizer"],

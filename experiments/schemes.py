@@ -78,11 +78,15 @@ class Scheme(Checked):
         topology: In place of the config's.
         coarsen_data: Train on coarsened data, not with the fine gradient.
         start_depth: Draw the default's weights as the sum of so many levels more.
+        warm_start: Begin the default by `msann_keras.warm_start`, at this level, or
+            as deep as the data say ("auto").
         optimizer: By name.
         learning_rate: At level 0.
         until: End the run when the MSE is this fraction of the first one.
         committed: It takes too long to make again each time: its runs are the
             committed ones in results/, where there are such.
+        part: Of a comparison: the paper's own methods, its network with a tuned
+            optimizer, or what this library adds.
     """
 
     label: str
@@ -94,10 +98,12 @@ class Scheme(Checked):
     topology: TopologyName | None = None
     coarsen_data: StrictBool = False
     start_depth: Natural = 0
+    warm_start: Count | Literal["auto"] | None = None
     optimizer: Literal["tf1_rmsprop", "adam"] = "tf1_rmsprop"
     learning_rate: Positive = 5e-4
     until: Annotated[Number, Field(gt=0, lt=1)] | None = None
     committed: StrictBool = False
+    part: Literal["paper", "tuned", "ours"] | None = None
 
     @model_validator(mode="after")
     def _makes_sense(self):
@@ -105,6 +111,11 @@ class Scheme(Checked):
         if self.start_depth and self.depth:
             raise ValueError(
                 "`start_depth` is for `depth: 0`; a hierarchy draws every level anyway"
+            )
+        if self.warm_start and (self.depth or self.start_depth):
+            raise ValueError(
+                "`warm_start` is for `depth: 0` without `start_depth`; it has levels "
+                "of its own"
             )
         if self.schedule != "cycle" and (not self.depth or self.gamma > 1):
             raise ValueError(

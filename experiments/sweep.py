@@ -20,6 +20,7 @@ from rich.progress import (
 from experiments.config import Config, ConfigError
 from experiments.jobs import Job, jobs
 from experiments.queue import Queue
+from experiments.quiet import without_remarks
 from experiments.runfiles import write_run
 from experiments.runs import find_run, folders, save_run
 
@@ -120,10 +121,12 @@ def work(
     messages,
 ) -> None:
     """In a process of its own: make runs until there are no more."""
-    import tensorflow as tf
+    with without_remarks():
+        import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        tf.constant(0)  # now it looks at the machine, and tells of it
     programs: dict = {}
     try:
         queue = Queue(address, every)
@@ -160,12 +163,14 @@ def _made(job, programs, folder, command, messages):
     """Train, compiling if need be, and write the run's file."""
     from experiments.tasks import load_task
     from experiments.training import Trainer
+    from experiments.warm import WarmTrainer
 
     messages.put((str(job), "compiling", 0.0))
     trainer = programs.pop(job.program, None)
     if trainer is None:
         task = load_task(job.config.task)
-        trainer = Trainer(job.config, job.scheme, job.seed, task)
+        kind = WarmTrainer if job.scheme.warm_start else Trainer
+        trainer = kind(job.config, job.scheme, job.seed, task)
     programs[job.program] = trainer
     while len(programs) > PROGRAMS:
         del programs[next(iter(programs))]
@@ -173,7 +178,7 @@ def _made(job, programs, folder, command, messages):
     def progress(evaluation):
         _live_with_parent()
         share = getattr(evaluation, job.config.budget_unit) / job.config.budget
-        messages.put((str(job), f"MSE {evaluation.mse:.4f}", share))
+        messages.put((str(job), f"MSE {evaluation.mse:.4f}", min(1.0, share)))
 
     run = trainer.run(job.config, job.scheme, job.seed, progress)
     try:

@@ -38,6 +38,7 @@ class Trainer:
 
     def __init__(self, config: Config, scheme: Scheme, seed: int, task: Task):
         self.config, self.task, self.depth = config, task, scheme.depth
+        self._mse = error_on(task)
         began = time.perf_counter()
         self.model = self._fresh_model(config, scheme, seed)
         watch = Watch(self._mse)
@@ -117,7 +118,7 @@ class Trainer:
             watch.history,
             self.compile_seconds,
             str(self.model.hierarchy),
-            self._mean_target_mse(),
+            mean_target_mse(self.task),
         )
 
     def _fresh_model(self, config, scheme, seed) -> ms.MultilevelModel:
@@ -150,17 +151,35 @@ class Trainer:
             verbose=0,
         )
 
-    def _mean_target_mse(self) -> float:
-        errors = self.task.y_validation - self.task.y_train.mean(axis=0)
-        return float(np.mean(np.square(errors)))
 
-    def _mse(self, model) -> float:
-        outputs = model.predict_on_batch(self.task.x_validation)
-        return float(np.mean(np.square(outputs - self.task.y_validation)))
+def error_on(task: Task) -> Callable[[keras.Model], float]:
+    """A function of a model: its MSE on the validation data."""
+
+    def error(model):
+        outputs = model.predict_on_batch(task.x_validation)
+        return float(np.mean(np.square(outputs - task.y_validation)))
+
+    return error
+
+
+def mean_target_mse(task: Task) -> float:
+    """What the mean training target scores on the validation data."""
+    return float(np.mean(np.square(task.y_validation - task.y_train.mean(axis=0))))
+
+
+def network(config: Config) -> keras.Model:
+    """The paper's network as a plain model: dense sigmoid layers, Glorot normal."""
+    layers = [
+        keras.layers.Dense(
+            units, activation="sigmoid", kernel_initializer="glorot_normal"
+        )
+        for units in (*config.hidden, config.task.size)
+    ]
+    return keras.Sequential([keras.Input((config.task.size,)), *layers])
 
 
 def autoencoder(config: Config, scheme: Scheme, seed: int) -> ms.MultilevelModel:
-    """The paper's network: dense sigmoid layers, Glorot normal on every level.
+    """The paper's network on a hierarchy, drawn anew on every level.
 
     Args:
         config: Its sizes and topology.
@@ -168,14 +187,7 @@ def autoencoder(config: Config, scheme: Scheme, seed: int) -> ms.MultilevelModel
         seed: Of prolongations that are drawn.
     """
     space = topology(config.topology_of(scheme), config.variant, seed)
-
-    layers = [
-        keras.layers.Dense(
-            units, activation="sigmoid", kernel_initializer="glorot_normal"
-        )
-        for units in (*config.hidden, config.task.size)
-    ]
-    plain = keras.Sequential([keras.Input((config.task.size,)), *layers])
+    plain = network(config)
     if not scheme.start_depth:
         return ms.multilevel(plain, scheme.depth, space, start="paper")
     depth = scheme.start_depth

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from config_files import TINY, changed, made, tiny
 
+from experiments import __main__ as command_line
 from experiments.__main__ import main
 from experiments.config import load_config
 from experiments.jobs import jobs
@@ -50,7 +51,7 @@ def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
     first = capsys.readouterr().out
     files = sorted((tmp_path / "runs").glob("*.json"))
     assert len(files) == 3
-    assert "not reached" in first and "1.547e-02" in first
+    assert "not reached" in first and "0.0155" in first
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     for file in files:
         run = load_run(file)
@@ -119,6 +120,42 @@ def test_bad_options_are_refused_by_name(tmp_path, capsys, options, message):
     assert main([str(tiny(tmp_path)), "--runs", str(runs), *options]) == 2
     assert message in capsys.readouterr().out
     assert not runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("alone", "quick", "workers"),
+    [(True, [], 1), (True, ["--quick"], 3), (False, [], 3)],
+)
+def test_runs_whose_seconds_are_compared_are_made_one_at_a_time(
+    tmp_path, monkeypatch, capsys, alone, quick, workers
+):
+    seen = []
+    monkeypatch.setattr(command_line, "sweep", lambda *args: seen.append(args[2]))
+    path = tiny(tmp_path, alone=alone)
+    command = [str(path), "--runs", str(tmp_path / "runs"), "--workers", "3", *quick]
+    assert main([*command, "--figure", str(tmp_path / "figure.png")]) == 0
+    assert seen == [workers]
+    out = " ".join(capsys.readouterr().out.split())
+    # A comparison has parts; this config has none, so there is no verdict.
+    assert "no finished runs" in out and "Reproduced:" not in out
+
+
+def test_a_comparison_ends_with_its_verdict(tmp_path, capsys):
+    schemes = [
+        scheme | {"part": part}
+        for scheme, part in zip(
+            TINY["schemes"], ("paper", "paper", "ours"), strict=True
+        )
+    ]
+    path, runs = tiny(tmp_path, seeds=[1], schemes=schemes), tmp_path / "runs"
+    for job, mse in zip(jobs([load_config(path)]), (0.02, 0.2, 0.1), strict=True):
+        made(job, runs, mse)
+    command = [str(path), "--runs", str(runs), "--figure", str(tmp_path / "a.png")]
+    assert main(command) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    first = out.index("Reproduced: ")
+    assert first < out.index("On the clock: ") < out.index("More: `make report`")
+    assert out.index("figure: ") < first
 
 
 @pytest.mark.slow

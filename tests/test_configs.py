@@ -64,7 +64,7 @@ def test_ways_replace_keys_and_their_tasks_are_merged(tmp_path):
 )
 def test_configs_of_tables_name_the_published_one(name, table):
     config = load_config(ROOT / f"configs/{name}.yaml")
-    assert config.published == table
+    assert config.published == (table,)
     assert config.budget == published.TABLES[table].budget
 
 
@@ -158,6 +158,27 @@ def test_the_grid_is_the_papers():
             "`coarsen_data` needs `depth` >= 1",
         ),
         (
+            {"schemes": [{"label": "a", "depth": 1, "warm_start": "auto"}]},
+            "schemes.0: .*`warm_start` is for `depth: 0` without `start_depth`",
+        ),
+        (
+            {"schemes": [{"label": "a", "start_depth": 1, "warm_start": 1}]},
+            "schemes.0: .*`warm_start` is for `depth: 0` without `start_depth`",
+        ),
+        (
+            {"schemes": [{"label": "a", "warm_start": True}]},
+            "schemes.0.warm_start.*Input should be .* Received: True",
+        ),
+        (
+            {"schemes": [{"label": "a", "warm_start": 100}]},
+            "schemes.0.warm_start must be at most .* Received: warm_start=100$",
+        ),
+        (
+            {"schemes": [{"label": "a", "part": "best"}]},
+            "schemes.0.part: Input should be 'paper', 'tuned' or 'ours'",
+        ),
+        ({"alone": 1}, "alone: Input should be a valid boolean. Received: 1"),
+        (
             {"schemes": [{"label": "a", "schedule": "nested"}]},
             "`schedule: nested` needs `depth` >= 1",
         ),
@@ -187,8 +208,8 @@ def test_the_grid_is_the_papers():
             "at most 1,000,000 visits.* Received: gamma=9 and depth=30",
         ),
         (
-            {"published": "Table 4"},
-            r"published: Input should be 'Table 1', .* Received: 'Table 4'",
+            {"published": ["Table 4"]},
+            r"published.0: Input should be 'Table 1', .* Received: 'Table 4'",
         ),
     ],
 )

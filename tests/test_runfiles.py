@@ -6,14 +6,16 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from config_files import PATH, ROOT, changed
+from matplotlib.colors import to_rgb
 from run_files import run_file
 from run_files import settings as run_settings
 
 from experiments.config import load_config
-from experiments.figures import figure6
+from experiments.figures import figure6, style
 from experiments.jobs import jobs
 from experiments.report import records
 from experiments.runfiles import Evaluation, Run, RunFile, RunFileError, load_run
@@ -153,6 +155,7 @@ def test_run_files_and_configs_are_read_without_a_framework():
     program = """
 import sys
 from experiments import __main__, budget, config, jobs, published, queue, runs, tables
+from experiments import quiet, verdict
 from experiments.report import records
 print(sorted({"keras", "tensorflow", "msann_keras"} & set(sys.modules)))
 """
@@ -207,15 +210,22 @@ def test_the_table_stands_beside_the_papers(tmp_path, config):
     own, missing = config.schemes[:2]
     out = table(config, [Result(own, [load_run(path)]), Result(missing, [])])
     cells = [list(column.cells) for column in out.columns]
-    assert cells[0] == [
-        config.schemes[0].label,
-        config.schemes[1].label,
-        "paper: best",
-        "paper: worst",
-        "paper: default",
+    names = [cell.split("\n")[0].strip() for cell in cells[0]]
+    assert names[:2] == [config.schemes[0].label, config.schemes[1].label]
+    assert names[2:] == [
+        "[bold]Table 3, path, as published",
+        "best (3, 4, 8),",
+        "worst",
+        "default",
     ]
-    assert cells[3] == ["2.000e-02", "no run", "1.547e-02", "4.605e-02", "4.171e-02"]
-    assert cells[4][2:] == ["7.207e+04", "not reached", "not reached"]
+    assert cells[0][3].endswith("tenth (3, 5, 32)")
+    assert cells[1] == ["0.02", "no run", "", "0.0155", "0.046", "0.0417"]
+    assert cells[2][:2] == ["256", "no run"]
+    assert cells[2][3:] == ["72,070", "not reached", "not reached"]
+    # To a tenth of the highest first error of all rows: C(t), gradients, seconds.
+    assert "to 0.025\n" in out.columns[3].header
+    assert [column[0] for column in cells[3:6]] == ["256", "512", "1.5"]
+    assert [column[0] for column in cells[6:]] == ["3.0", "1.5"]
 
 
 @pytest.mark.parametrize("schemes", [7, 150])
@@ -223,10 +233,38 @@ def test_every_scheme_has_a_line_of_its_own_in_grey(config, schemes):
     """Told apart by dash and mark alone; the paper's whole sweep is 145 schemes."""
     run = RunFile.model_validate(WHOLE)
     results = [Result(scheme, [run, run]) for scheme in config.schemes[:1] * schemes]
-    (axis,) = figure6([(config, results)]).axes
-    looks = [(str(x._dash_pattern), x.get_marker()) for x in axis.lines]
-    assert len(looks) == 2 * schemes and len(set(looks)) == schemes
-    assert len(axis.get_legend().get_texts()) == schemes
+    for axis in (axes := figure6([(config, results)]).axes):
+        looks = [(str(x._dash_pattern), x.get_marker()) for x in axis.lines]
+        assert len(looks) == 2 * schemes and len(set(looks)) == schemes
+    assert len(axes) == 2
+    assert len(axes[1].get_legend().get_texts()) == schemes
+
+
+def test_the_first_lines_are_other_greys_too():
+    def lightness(colour):  # CIE's L*
+        weights = (0.2126, 0.7152, 0.0722)
+        parts = zip(weights, to_rgb(colour), strict=True)
+        light = sum(w * ((c + 0.055) / 1.055) ** 2.4 for w, c in parts)
+        return 116 * max(light, 0.0089) ** (1 / 3) - 16
+
+    greys = [lightness(style(number)["color"]) for number in range(7)]
+    assert all(later - earlier > 9 for earlier, later in pairwise(greys))
+    assert greys[-1] < 80  # and seen on white
+
+
+def test_of_runs_that_were_not_made_alone_there_are_no_seconds(tmp_path, config):
+    config = config.model_copy(update={"alone": True})
+    own, borrowed = config.schemes[0], config.schemes[-1]
+    assert borrowed.committed
+    saved(tmp_path, config)
+    results = collect(config.model_copy(update={"schemes": (own, borrowed)}), tmp_path)
+    assert [(len(x.runs), x.borrowed) for x in results] == [(1, 0), (1, 1)]
+    cells = [list(column.cells) for column in table(config, results).columns]
+    # to an error, to compile, in all
+    assert [column[0] for column in cells[5:]] == ["1.5", "3.0", "1.5"]
+    assert [column[1] for column in cells[5:]] == ["not timed"] * 3
+    left, right = figure6([(config, results)]).axes
+    assert (len(left.lines), len(right.lines)) == (2, 1)
 
 
 def test_a_committed_run_is_named_as_such_only_where_it_was_taken(tmp_path, config):
@@ -234,14 +272,14 @@ def test_a_committed_run_is_named_as_such_only_where_it_was_taken(tmp_path, conf
     config = config.model_copy(update={"schemes": (scheme,), "seeds": (618, 31)})
     (borrowed,) = collect(config, tmp_path)
     assert (len(borrowed.runs), borrowed.borrowed) == (1, 1)
-    label = table(config, [borrowed]).columns[0].cells
-    assert next(label) == f"{scheme.label} (from results/)"
+    label, *_ = table(config, [borrowed]).columns[0].cells
+    assert label.split("\n")[0].strip() == f"{scheme.label} (from results/)"
 
     saved(tmp_path, config, seed=31)
     (both,) = collect(config, tmp_path)
     assert (len(both.runs), both.borrowed) == (2, 1)
-    label = table(config, [both]).columns[0].cells
-    assert next(label) == f"{scheme.label} (1 from results/)"
+    label, *_ = table(config, [both]).columns[0].cells
+    assert label.split("\n")[0].strip() == f"{scheme.label} (1 from results/)"
 
 
 def test_run_files_hold_no_folder_of_the_machine(tmp_path, config):

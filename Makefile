@@ -22,7 +22,7 @@ EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
 TORCH ?= torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-jax test-torch test-kill test-slow lint format experiment-mnist experiment-mnist-quick \
+.PHONY: help install docs docs-pictures test test-jax test-torch test-kill test-slow lint format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates report \
 	table1 table2 table3 figure5 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
@@ -37,7 +37,7 @@ install: $(INSTALLED) ## Create .venv with the library, experiments and tools
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[tensorflow,experiments,prolongation,benchmarks,dev]'
+	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[tensorflow,experiments,prolongation,benchmarks,docs,dev]'
 	@touch $@
 
 test: install ## Run the tests and doctests, without the slow ones
@@ -63,6 +63,13 @@ test-torch: .venv-torch/.installed ## The same on torch
 
 test-slow: install ## Run the slow tests
 	$(RUN) -m pytest -q -m slow
+
+docs: install ## Build the site into build/docs, warnings being errors
+	$(RUN) -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs
+	@echo "Open build/docs/index.html"
+
+docs-pictures: install ## Draw the pictures of the method's pages anew
+	$(RUN) docs/pictures.py
 
 lint: install ## Check style and formatting
 	$(VENV)/bin/ruff check .

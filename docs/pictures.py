@@ -36,7 +36,13 @@ def averages() -> Figure:
         means = P.restrict(wave) / sums
         lost = np.var(wave - P.prolong(means * sums)) / np.var(wave)
         axis.plot(place, wave, color=SOFT, linewidth=0.8)
-        axis.stairs(means, np.linspace(-0.5, 31.5, len(means) + 1), color=BLUE, lw=1.8)
+        axis.stairs(
+            means,
+            np.linspace(-0.5, 31.5, len(means) + 1),
+            color=BLUE,
+            lw=1.8,
+            baseline=None,
+        )
         axis.set_title(f"level {level}: {len(means)} numbers\n{100 * lost:.1f} % lost")
         axis.set(xticks=[], yticks=[])
     return figure
@@ -66,10 +72,14 @@ def levels() -> Figure:
     terms = []
     for level in range(3):
         shape = [space.sizes[level] for space in spaces]
-        theta = rng.standard_normal(shape)
+        theta = 0.7 * 2**level * rng.standard_normal(shape)  # all as large, prolonged
         up, across = (space.composites[level] for space in spaces)
         terms.append(up.prolong(across.prolong(theta, axis=1), axis=0))
-    names = ["theta_0\n16 x 12", "Pro theta_1\n8 x 6", "Pro Pro theta_2\n4 x 3"]
+    names = [
+        "theta_0\n16 x 12",
+        "Pro theta_1\nfrom 8 x 6",
+        "Pro Pro theta_2\nfrom 4 x 3",
+    ]
     figure = Figure(figsize=(8.4, 2.9), layout="constrained")
     axes = figure.subplots(1, 4)
     everything = [*zip(names, terms, strict=True), ("Theta\n(the sum)", sum(terms))]
@@ -134,8 +144,9 @@ def coarse() -> Figure:
     box(92, 9, 12, 11, "Theta", BLUE)
     arrow((19, 9), (27, 9), "once")
     arrow((39, 9), (51, 9), "k steps")
-    arrow((65, 10.5), (85, 10.5), "prolong the change, once a visit", (0, 0.6))
-    arrow((85, 6.5), (65, 6.5), "restrict, once a visit", (0, -4.2))
+    arrow((65, 10.5), (85, 10.5), "prolong the change", (0, 0.3))
+    arrow((85, 7.5), (65, 7.5), "restrict", (0, -2.6))
+    axis.text(75, 1.6, "(once a visit)", ha="center", fontsize=8, color=SOFT)
     return figure
 
 
@@ -145,7 +156,7 @@ def handover() -> Figure:
     rng = np.random.default_rng(3)
     place, phase = np.linspace(0, 1, 64, endpoint=False), rng.uniform(0, 1, (512, 1))
     waves = np.sin(2 * np.pi * (place + phase)).astype("float32")
-    units, inputs = chain(path(32), 3), chain(path(64), 3)
+    units, inputs = chain(path(32), 3), chain(path(64, prolongation="hat"), 3)
     x = np.asarray(ms.coarse_data(waves, inputs, 3))
     dense = keras.layers.Dense
     network = keras.Sequential([keras.Input((8,)), dense(4, "tanh"), dense(8)])

@@ -14,7 +14,7 @@ import msann_keras as ms
 ROOT = Path(__file__).parents[1]
 PAGES = {
     str(page.relative_to(ROOT)): page.read_text(encoding="utf-8")
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for page in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 }
 DIRECTIVE = re.compile(
     r"^\.\. auto(?:function|class|data|module):: (\S+)$", re.MULTILINE

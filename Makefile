@@ -22,7 +22,7 @@ EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
 TORCH ?= torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install docs docs-pictures test test-jax test-torch test-kill test-slow lint format experiment-mnist experiment-mnist-quick \
+.PHONY: help install docs docs-pictures test-docs test test-jax test-torch test-kill test-slow lint format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates report \
 	table1 table2 table3 figure5 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
@@ -67,6 +67,9 @@ test-slow: install ## Run the slow tests
 docs: install ## Build the site into build/docs, warnings being errors
 	$(RUN) -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs
 	@echo "Open build/docs/index.html"
+
+test-docs: install ## Run the pages whose slow blocks `make test` leaves out
+	SLOW_BLOCKS=1 $(RUN) -m pytest -q $$(grep -l 'if(not slow' docs/*.md)
 
 docs-pictures: install ## Draw the pictures of the method's pages anew
 	$(RUN) docs/pictures.py

@@ -23,7 +23,7 @@ EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
 TORCH ?= torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-jax test-torch test-kill test-slow lint release-check format experiment-mnist experiment-mnist-quick \
+.PHONY: help install docs docs-pictures test-docs test test-jax test-torch test-kill test-slow lint release-check format experiment-mnist experiment-mnist-quick \
 	experiment-ordering experiment-rates report \
 	table1 table2 table3 figure5 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
@@ -38,7 +38,7 @@ install: $(INSTALLED) ## Create .venv with the library, experiments and tools
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[tensorflow,experiments,prolongation,benchmarks,dev]'
+	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[tensorflow,experiments,prolongation,benchmarks,docs,dev]'
 	@touch $@
 
 test: install ## Run the tests and doctests, without the slow ones
@@ -65,6 +65,16 @@ test-torch: .venv-torch/.installed ## The same on torch
 
 test-slow: install ## Run the slow tests
 	$(RUN) -m pytest -q -m slow
+
+docs: install ## Build the site into build/docs, warnings being errors
+	$(RUN) -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs
+	@echo "Open build/docs/index.html"
+
+test-docs: install ## Run the pages whose slow blocks `make test` leaves out
+	SLOW_BLOCKS=1 $(RUN) -m pytest -q $$(grep -l 'if(not slow' docs/*.md)
+
+docs-pictures: install ## Draw the pictures of the method's pages anew
+	$(RUN) docs/pictures.py
 
 lint: install ## Check style, formatting and types
 	$(VENV)/bin/ruff check .

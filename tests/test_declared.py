@@ -17,6 +17,7 @@ EXTRAS = {
     "msann_keras": ["prolongation", "tensorflow", "jax"],
     "experiments": ["tensorflow", "experiments", "benchmarks"],
     "benchmarks": ["tensorflow", "experiments", "benchmarks"],
+    "docs": ["docs"],
     "tests": ["tensorflow", "experiments", "prolongation", "benchmarks", "dev", "jax"],
 }
 

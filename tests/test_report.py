@@ -1,4 +1,4 @@
-"""The report: sections of README, and the page itself."""
+"""The report: sections of the docs, and the page itself."""
 
 import html
 import json
@@ -23,10 +23,10 @@ from experiments.report.records import read
 RESULTS = ROOT / "results"
 
 
-# --------------------------------------------------------------------- README
+# ----------------------------------------------------------------------- docs
 
 
-def test_html_of_readme_is_escaped():
+def test_html_of_the_docs_is_escaped():
     text = "## A\n\n| x |\n|---|\n| <script>1</script> `y` |\n\n## B\n"
     made = section(text, "A")
     assert "<td>&lt;script&gt;1&lt;/script&gt; <code>y</code></td>" in made
@@ -150,8 +150,8 @@ def test_menus_and_names_tell_all_settings_apart(committed):
     assert len(names) == len(groups)
 
 
-def test_the_table_of_differences_comes_from_readme(committed):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_table_of_differences_comes_from_the_docs(committed):
+    text = (ROOT / "docs/differences.md").read_text(encoding="utf-8")
     heading = "## Paper, script, and this library"
     body = text.split(heading)[1].split("\n## ")[0]
     rows = [x for x in body.splitlines() if x.startswith("|")]

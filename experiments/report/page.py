@@ -65,20 +65,21 @@ def pictures(found: Found) -> list[Picture]:
     ]
 
 
-def build(
-    found: Found, drawn: Sequence[Picture], readme: Path = ROOT / "README.md"
-) -> str:
+def build(found: Found, drawn: Sequence[Picture], docs: Path = ROOT / "docs") -> str:
     """The page as HTML that needs nothing beside itself.
 
     Args:
         found: What `experiments.report.records.read` returned.
         drawn: Its `pictures`.
-        readme: Where the differences from the paper and the limits are told.
+        docs: Where the pages about the differences from the paper and the limits are.
     """
+
+    def told_in(name, title):
+        return Markup(section((docs / name).read_text(encoding="utf-8"), title))
+
     groups = grouped(found.runs)
     clock = comparisons(found.clock)
     made = tables(groups)
-    text = readme.read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -104,8 +105,8 @@ def build(
         most=MOST,
         schemes=SCHEMES,
         orderings=orderings(groups),
-        differences=Markup(section(text, "Paper, script, and this library")),
-        limits=Markup(section(text, "Limits")),
+        differences=told_in("differences.md", "Paper, script, and this library"),
+        limits=told_in("limits.md", "Limits"),
         settings=_settings(found.runs),
         sources=_sources([*found.runs.values(), *found.clock.values()]),
         data_sources=sorted({run.data for run in found.runs.values() if run.data}),

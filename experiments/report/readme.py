@@ -1,4 +1,4 @@
-"""Sections of README.md as HTML, so that the page says nothing twice."""
+"""Sections of the docs as HTML, so that the report says nothing twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 
 
 class MissingSectionError(ValueError):
-    """README.md has no section of that name."""
+    """A page of the docs has no section of that name."""
 
 
 def section(text: str, title: str) -> str:
@@ -30,7 +30,7 @@ def section(text: str, title: str) -> str:
     bodies = dict(zip(parts[1::2], parts[2::2], strict=True))
     if title not in bodies:
         raise MissingSectionError(
-            f"README.md must have the section {title!r}. Received: {list(bodies)}"
+            f"The docs must have the section {title!r}. Received: {list(bodies)}"
         )
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     return markdown.render(bodies[title]).strip()

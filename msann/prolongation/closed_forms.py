@@ -3,15 +3,17 @@
 Each is a classical object. All have orthonormal columns. Cells are [j/n, (j+1)/n], so
 that a graph's nodes stand at the cells' centres.
 
-| name          | graphs        | classical object                | entries in a row |
-| ------------- | ------------- | ------------------------------- | ---------------- |
-| `box`         | paths, cycles | Haar scaling function           | 1, or all        |
-| `hat`         | paths, cycles | linear spline, orthonormalised  | all; they decay  |
-| `band`        | paths, cycles | cosine or Fourier interpolation | all              |
-| `decimation`  | paths, cycles | every m-th node                 | at most 1        |
-| `daubechies4` | cycles        | Daubechies' wavelet of 4 taps   | 2                |
-| `cover`       | cycles        | the m-fold covering map         | 1                |
-| `fold`        | paths         | the m-fold folding map          | 1                |
+=============  =============  ===============================  ================
+name           graphs         classical object                 entries in a row
+=============  =============  ===============================  ================
+`box`          paths, cycles  Haar scaling function            1, or all
+`hat`          paths, cycles  linear spline, orthonormalised   all; they decay
+`band`         paths, cycles  cosine or Fourier interpolation  all
+`decimation`   paths, cycles  every m-th node                  at most 1
+`daubechies4`  cycles         Daubechies' wavelet of 4 taps    2
+`cover`        cycles         the m-fold covering map          1
+`fold`         paths          the m-fold folding map           1
+=============  =============  ===============================  ================
 
 What has one entry in a row is an `Aggregation`. The polar factor of a sparse matrix is
 dense, so `hat`, and `box` between sizes that do not divide, are a `Matrix`; only

@@ -8,9 +8,9 @@ import subprocess
 from urllib.parse import urlencode
 
 import pytest
-from run_files import cycle, run_file, settings, sweep, write
+from run_files import cycle, rows_of, run_file, settings, sweep, write
 
-from experiments.report.curves import MOST, address
+from experiments.report.curves import MOST, address, curves
 from experiments.report.groups import grouped
 from experiments.report.page import build, pictures
 from experiments.report.records import read
@@ -60,8 +60,8 @@ def folder(tmp_path_factory):
     contents = sweep(seeds=(618, 2357), gammas=(1, 3), ks=(4,))
     contents += [
         run_file(settings(optimizer="adam", learning_rate=8e-3), final=1e-3),
-        run_file(cycle(task="mnist", topology="grid"), final=0.015),
-        run_file(settings("mnist"), final=0.04),
+        run_file(cycle(task="mnist", topology="grid", budget=2.56e5), final=0.015),
+        run_file(settings("mnist", budget=2.56e5), final=0.04),
         run_file(settings("</script><script>document.title = 'broken'</script>")),
     ]
     write(folder, contents)
@@ -206,7 +206,8 @@ def test_too_many_fit(page, tmp_path):
 
 def test_every_run_file_can_be_reached(folder, page, tmp_path):
     groups = grouped(read(folder).runs)
-    links = {address(x, file): x.labels.title for x in groups for file in x.runs}
+    names = {x["file"]: x["name"] for x in rows_of(curves(groups).panels[0].to_dict())}
+    links = {address(x, file): names[file] for x in groups for file in x.runs}
     script = """
         await choose("beside", false);
         const seen = [];
@@ -230,14 +231,14 @@ def test_pointing_reads_a_curve(page, tmp_path):
             clientY: top + 2 }));
         }
         await settled();
-        return texts("#vg-tooltip-element tr");
+        return [texts("#vg-tooltip-element .key"), texts("#vg-tooltip-element .value")];
         """,
         to(task=DIGITS, way="grid", gamma=3, beside="false"),
     )
-    read_out = dict(row.split(":", 1) for row in seen)
-    assert read_out["setting"].strip() == "grid (3, 4, 4), RMSProp 0.0005"
-    assert read_out["cost C(t)"].strip() == "25,500"
-    assert read_out["seed"].strip() == "618"
+    read_out = dict(zip(*seen, strict=True))
+    assert read_out["setting"] == "grid (3, 4, 4), RMSProp 0.0005"
+    assert read_out["cost C(t)"] == "25,500"
+    assert read_out["seed"] == "618"
 
 
 @pytest.mark.parametrize("width", [390, 1280])

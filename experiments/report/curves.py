@@ -63,7 +63,6 @@ def curves(groups: Sequence[Group]) -> Picture:
     if not groups:
         return Picture("chart", title, "No run is committed.")
     rows = [row for group in groups for row in _rows(group, groups)]
-    first = next((x for x in groups if x.labels.kind != "default"), groups[0])
     cost = alt.binding_select(
         options=list(MEASURES), labels=list(MEASURES.values()), name="cost axis"
     )
@@ -73,7 +72,7 @@ def curves(groups: Sequence[Group]) -> Picture:
     chart = (
         alt.Chart(inline(rows), title=alt.TitleParams(text=text), height=420)
         .add_params(
-            *(_menu(field, rows, choice(first)) for field in MENUS),
+            *(_menu(field, rows) for field in MENUS),
             alt.param("axis", value="cost", bind=cost),
             alt.param("beside", value=True, bind=said),
             alt.param("run", value="", bind=typed),
@@ -131,14 +130,14 @@ def _references(group: Group, rivals: Sequence[Group]) -> list[Group]:
     return [*paper, *ranked(alike, final)[:1]]
 
 
-def _menu(field: str, rows: Sequence[dict], first: dict[str, str]) -> alt.Parameter:
+def _menu(field: str, rows: Sequence[dict]) -> alt.Parameter:
     values = {row[field] for row in rows}
     # Words by the alphabet, then numbers, the shorter ones first.
     options = sorted(values, key=lambda x: (len(x) if x[0].isdigit() else 0, x))
-    value = first[field] if field in ("task", "way") else ANY
-    every = [] if field == "task" else [ANY]
-    bind = alt.binding_select(options=every + options, name=MENUS[field])
-    return alt.param(field, value=value, bind=bind)
+    if field != "task":
+        options.insert(0, ANY)
+    bind = alt.binding_select(options=options, name=MENUS[field])
+    return alt.param(field, value=options[0], bind=bind)
 
 
 def _fits(field: str) -> str:

@@ -23,14 +23,14 @@ x = np.maximum(y, rng.random(y.shape) < 0.05).astype("float32")
 x, x_new, y, y_new = x[500:], x[:500], y[500:], y[:500]
 
 
-def train(cycles, epochs):
+def train(cycles, epochs, calls):
     """C(t), seconds and errors on new rows."""
     began = now()
     layers = [keras.layers.Dense(n, "sigmoid") for n in (256, 128, 256, 1024)]
-    model = ms.multilevel(keras.Sequential([keras.Input((1024,)), *layers]), depth=4)
-    model.compile(keras.optimizers.Adam(4e-3), "mse", steps_per_execution=8)
+    model = ms.multilevel(keras.Sequential([keras.Input((1024,)), *layers]), depth=3)
+    model.compile(keras.optimizers.Adam(4e-3), "mse", steps_per_execution=calls)
     new = {"x": x_new, "y": y_new, "batch_size": 500, "verbose": 0}
-    watch = ms.Evaluate(lambda model: (model.evaluate(**new), now() - began), cost=500)
+    watch = ms.Evaluate(lambda model: (model.evaluate(**new), now() - began), cost=1000)
     callbacks = [cycles, watch]
     model.fit(x, y, batch_size=128, epochs=epochs, verbose=0, callbacks=callbacks)
     errors, seconds = zip(*(one.result for one in watch.history), strict=True)
@@ -43,10 +43,10 @@ V = ms.CycleSchedule(gamma=1, smoothing_steps=4, coarsen_data=True)
 figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
 for name, cycles, epochs, colour in (
     ("level 0 only", level_0, 8, "0.7"),
-    ("W-cycles, fine gradient", W, 30, "darkorange"),
+    ("W-cycles, fine gradient", W, 12, "darkorange"),
     ("V-cycles, averaged data", V, 4, "navy"),
 ):
-    *measures, errors = train(cycles, epochs)
+    *measures, errors = train(cycles, epochs, 1 if cycles is V else 8)
     cost, seconds = (ms.cost.cost_to_fraction(one, errors) for one in measures)
     print(f"{name}: a tenth of the first error at C(t) = {cost:,.0f}, {seconds:.1f} s")
     for axis, label, one in zip(axes, ("C(t)", "seconds"), measures, strict=True):

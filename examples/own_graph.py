@@ -44,15 +44,16 @@ def train(is_started):
 
 
 figure, (curves, *maps) = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
-for name, colour in (("plain fit", "darkorange"), ("warm start, then fit", "navy")):
+fields = {"first": x_new[:1], "last": y_new[:1]}
+for name, colour in (("warm start, then fit", "navy"), ("plain fit", "darkorange")):
     model, seconds, errors = train(is_started=name != "plain fit")
     print(f"{name}: error {errors[-1]:.4f} after {seconds[-1]:.1f} s")
     curves.semilogy(seconds, errors, ".-", color=colour, label=name)
-curves.set(xlabel="seconds, all counted", ylabel="error on new opinions")
-curves.legend()
-fields = {"first": x_new, "last": y_new, "by the network": model.predict(x_new[:1])}
+    fields.setdefault("by the started network", model.predict(x_new[:1], verbose=0))
+curves.legend(title="error against seconds, all counted")
+places = np.array([place for _, place in people.nodes.data("pos")])
 for axes, (title, field) in zip(maps, fields.items(), strict=True):
-    nx.draw(people, people.nodes.data("pos"), axes, node_size=6, node_color=field[0])
+    axes.scatter(*places.T, s=5, c=field[0], cmap="RdBu")
     axes.set_title(title)
 Path("figures").mkdir(exist_ok=True)
 figure.savefig("figures/own_graph.png", dpi=72)

@@ -32,7 +32,7 @@ def error(trial):
     model = keras.Sequential([keras.Input((512,)), *layers])
     model.compile(keras.optimizers.Adam(rate), "mse")
 
-    def look(*_):
+    def look(step, logs=None):
         model.stop_training = now() - began > SECONDS
 
     clock = keras.callbacks.LambdaCallback(on_train_batch_end=look, on_epoch_end=look)

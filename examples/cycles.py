@@ -1,6 +1,6 @@
 """The paper's method: cycles through the levels, by its gradient and on averaged data.
 
-A network finds an object, a run of 128 ones, in a noisy row of 1,024 pixels. C(t) is
+A network finds an object, a run of 64 ones, in a noisy row of 512 pixels. C(t) is
 the paper's cost: an example at level l counts as that level's share of the parameters.
 By the fine gradient that is not time, for each step runs the whole network.
 
@@ -17,8 +17,8 @@ import numpy as np
 import msann_keras as ms
 
 rng = np.random.default_rng(0)
-starts, places = rng.integers(0, 897, (4500, 1)), np.arange(1024)
-y = ((places >= starts) & (places < starts + 128)).astype("float32")
+starts, places = rng.integers(0, 449, (4500, 1)), np.arange(512)
+y = ((places >= starts) & (places < starts + 64)).astype("float32")
 x = np.maximum(y, rng.random(y.shape) < 0.05).astype("float32")
 x, x_new, y, y_new = x[500:], x[:500], y[500:], y[:500]
 
@@ -26,8 +26,8 @@ x, x_new, y, y_new = x[500:], x[:500], y[500:], y[:500]
 def train(cycles, epochs, calls):
     """C(t), seconds and errors on new rows."""
     began = now()
-    layers = [keras.layers.Dense(n, "sigmoid") for n in (256, 128, 256, 1024)]
-    model = ms.multilevel(keras.Sequential([keras.Input((1024,)), *layers]), depth=3)
+    layers = [keras.layers.Dense(n, "sigmoid") for n in (128, 64, 128, 512)]
+    model = ms.multilevel(keras.Sequential([keras.Input((512,)), *layers]), depth=3)
     model.compile(keras.optimizers.Adam(4e-3), "mse", steps_per_execution=calls)
     new = {"x": x_new, "y": y_new, "batch_size": 500, "verbose": 0}
     watch = ms.Evaluate(lambda model: (model.evaluate(**new), now() - began), cost=1000)

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 import msann_keras as ms
 
 rng, places = np.random.default_rng(0), np.linspace(0, 1, 1024)
-pitch, phase, fading = rng.uniform([2, 0, 0], [8, 1, 3], (4400, 3)).T[:, :, None]
+pitch, phase, fading = rng.uniform([2, 0, 0], [8, 1, 3], (3400, 3)).T[:, :, None]
 y = np.sin(2 * np.pi * (pitch * places + phase)) * np.exp(-fading * places)
 x = y + y.std() * rng.normal(size=y.shape)
 x, x_new, y, y_new = x[400:], x[:400], y[400:], y[:400]
@@ -31,9 +31,9 @@ def train(is_started):
     model = keras.Sequential([keras.Input((1024,)), *layers, keras.layers.Dense(1024)])
     model.compile(keras.optimizers.Adam(1e-3), "mse")
     if is_started:
-        print(ms.warm_start(model, x, y, batch_size=128, verbose=0))
+        print(ms.warm_start(model, x, y, batch_size=128, seconds=2, verbose=0))
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(now()))
-    options = {"epochs": 6, "validation_data": (x_new, y_new), "callbacks": [clock]}
+    options = {"epochs": 5, "validation_data": (x_new, y_new), "callbacks": [clock]}
     history = model.fit(x, y, batch_size=128, verbose=0, **options).history
     return model, np.array(ends) - began, history["val_loss"] / np.var(y_new)
 

@@ -18,7 +18,7 @@ import msann_keras as ms
 
 # Random waves, and 150 steps of the pseudo-spectral method on 256 points.
 rng, waves = np.random.default_rng(0), np.arange(129, dtype="float32")
-state = rng.normal(size=(2, 3300, 129)).astype("float32") * 60 * (waves > 0)
+state = rng.normal(size=(2, 2700, 129)).astype("float32") * 60 * (waves > 0)
 state = (state[0] + 1j * state[1]) * np.exp(-((waves / 8) ** 2))
 x = np.fft.irfft(4 * state, 1024).astype("float32")
 for _ in range(150):
@@ -33,12 +33,12 @@ def train(is_started):
     began, ends = now(), []
     layers = [keras.layers.Dense(512, activation="gelu") for _ in range(2)]
     model = keras.Sequential([keras.Input((1024,)), *layers, keras.layers.Dense(1024)])
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, 8 * len(x) // 128)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, 6 * len(x) // 128)
     model.compile(keras.optimizers.Adam(rate), "mse")
     if is_started:
-        print(ms.warm_start(model, x, y, batch_size=128, verbose=0))
+        print(ms.warm_start(model, x, y, batch_size=128, seconds=2, verbose=0))
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(now()))
-    options = {"epochs": 8, "validation_data": (x_new, y_new), "callbacks": [clock]}
+    options = {"epochs": 6, "validation_data": (x_new, y_new), "callbacks": [clock]}
     history = model.fit(x, y, batch_size=128, verbose=0, **options).history
     return model, np.array(ends) - began, history["val_loss"] / np.var(y_new)
 

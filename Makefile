@@ -23,12 +23,13 @@ EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
 TORCH ?= torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install docs docs-pictures test-docs test test-jax test-torch test-kill test-slow lint release-check format experiment-mnist experiment-mnist-quick \
-	experiment-ordering experiment-rates report \
-	table1 table2 table3 figure5 figure7 tables-quick search \
-	figure1 figure2 figure3 prolongation-report \
-	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
-	benchmark-practice benchmark-practice-quick benchmark-cost benchmark-scale benchmark-learning benchmark-prolongation clean
+.PHONY: help install test test-docs test-examples test-kill test-slow test-jax test-torch \
+	lint format release-check docs docs-pictures gallery notebook report search \
+	experiment-mnist experiment-mnist-quick experiment-ordering experiment-rates \
+	table1 table2 table3 tables-quick figure1 figure2 figure3 figure5 figure7 \
+	prolongation-report benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
+	benchmark-practice benchmark-practice-quick benchmark-cost benchmark-scale \
+	benchmark-learning benchmark-prolongation clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-26s %s\n", $$1, $$2}' Makefile
@@ -75,6 +76,15 @@ test-docs: install ## Run the pages whose slow blocks `make test` leaves out
 
 docs-pictures: install ## Draw the pictures of the method's pages anew
 	$(RUN) docs/pictures.py
+
+test-examples: install ## Run the gallery's scripts and the notebook, and check what they say
+	$(RUN) -m pytest -q -m slow tests/test_gallery.py
+
+gallery: install ## Run the gallery's scripts: docs/gallery.md, with what came out
+	$(RUN) docs/gallery.py
+
+notebook: install ## Run the notebook, and keep what came out
+	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/jupyter execute --inplace examples/first_run.ipynb
 
 lint: install ## Check style, formatting and types
 	$(VENV)/bin/ruff check .

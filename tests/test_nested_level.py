@@ -20,14 +20,14 @@ from msann_keras.spaces import functional
 X, Y = waves(50, 64)
 
 
-def made(level=2, model=None, x=X, y=Y, **options):
+def made(level=2, model=None, x=X, y=Y, batch_sizes=(8, 8), **options):
     """A level, and the samples of level 0."""
     model = model or compiled(64, 32, 64)
     graph = functional(model)
     parts = some_of(x, y, None, graph, 10**9)
     _, coarsening = planned(graph, parts, options.pop("topology", None), 2, 8)
     samples = held_back(parts, np.random.default_rng(0))
-    return Level(model, coarsening, level, samples, 8, step_seconds=1e-3), samples
+    return Level(model, coarsening, level, samples, batch_sizes, 1e-3), samples
 
 
 @pytest.mark.parametrize("at_once", [1, 10_000, 2**24])
@@ -136,6 +136,20 @@ def test_its_rate_follows_glorots_scale():
     assert float(level.network.optimizer.learning_rate) == pytest.approx(0.1 * ratio)
     level, _ = made(2, compiled(64, 32, 64, optimizer=keras.optimizers.SGD(0.1)))
     assert float(level.network.optimizer.learning_rate) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("optimizer", "times"), [("Adam", 2.0), ("SGD", 4.0)])
+def test_its_rate_grows_with_its_batches(optimizer, times):
+    def rate(*batch_sizes):
+        some = getattr(keras.optimizers, optimizer)(0.1)
+        level, _ = made(
+            2, compiled(64, 32, 64, optimizer=some), batch_sizes=batch_sizes
+        )
+        x, *_ = next(iter(level.batches()))
+        assert len(x) == batch_sizes[1]
+        return float(level.network.optimizer.learning_rate)
+
+    assert rate(4, 16) == pytest.approx(times * rate(16, 16))
 
 
 def test_the_best_rate_is_kept_with_what_it_learned():

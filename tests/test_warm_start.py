@@ -20,6 +20,7 @@ from smooth import (
 )
 
 import msann_keras as ms
+from msann_keras.nested import iteration
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import Level, loss_on, values_of
 from msann_keras.nested.optimizer import moments
@@ -146,6 +147,21 @@ def test_a_dataset_of_tensorflow_does_as_well():
     assert loss(model) < 0.3 * loss(compiled(64, 64, 64))
 
 
+def test_batches_may_grow_on_coarse_levels(monkeypatch):
+    sizes = {}
+
+    class Watched(Level):
+        def __init__(self, *args):
+            super().__init__(*args)
+            x, *_ = next(iter(self.batches()))
+            sizes[self.level] = len(x)
+
+    monkeypatch.setattr(iteration, "Level", Watched)
+    options = OPTIONS | {"depth": 3, "batch_size": [8, 16, 32]}
+    ms.warm_start(compiled(64, 64, 64), X, Y, **options)
+    assert sizes == {3: 32, 1: 16}
+
+
 def test_sample_weights_count():
     """Half of the samples have no weight and wrong targets."""
     x, y = np.concatenate([X, X]), np.concatenate([Y, -9 * Y])
@@ -269,6 +285,11 @@ REFUSALS = {
     "frozen": ({"model": frozen()}, "does not train"),
     "rate": ({"model": by_function()}, "`learning_rate` must be a number or a Learn"),
     "few samples": ({"batch_size": 401}, "`batch_size` must be at most the 400 samp"),
+    "few samples on a level": (
+        {"batch_size": [8, 401]},
+        r"`batch_size` must be at most the 400 samples. Received: batch_size=\[8, 401",
+    ),
+    "no batch": ({"batch_size": []}, "`batch_size` must be an integer, or a sequence"),
     "no samples": ({"x": X[:0], "y": Y[:0]}, "same number of samples, at least one"),
     "infinite": ({"x": np.where(X > 1, np.inf, X)}, "`x` must hold finite numbers"),
     "NaN": ({"y": np.full_like(Y, np.nan)}, "`y` must not contain NaN"),

@@ -71,7 +71,10 @@ def warm_start_calls():
     strangers = [*models, uncompiled(), trained()]
     wrong = shared | {
         "model": strangers,
-        "batch_size": [*integers(1, none=False), 17, 10**9],
+        "batch_size": [
+            *(x for x in integers(1, none=False) if not isinstance(x, list)),
+            *(17, 10**9, [], [4, 0], [4, "8"], [4, None], [[4]], [4, 17]),
+        ],
         "sample_weight": NO_WEIGHTS,
         "validation_data": [x for x in NO_HELD_OUT if x is not None],
         "seconds": numbers(0, -1, none=False),

@@ -17,11 +17,8 @@ import tensorflow as tf
 JITS, STEPS_PER_CALL = False, 32
 KEEPS_PROGRAMS, IS_STATELESS = True, False
 #: Strategies under which a model can be started.
-STRATEGIES = (
-    tf.distribute.OneDeviceStrategy,
-    tf.distribute.MirroredStrategy,
-    tf.distribute.MultiWorkerMirroredStrategy,
-)
+NAMES = ("OneDeviceStrategy", "MirroredStrategy", "MultiWorkerMirroredStrategy")
+STRATEGIES = tuple(getattr(tf.distribute, name) for name in NAMES)
 
 
 def batches(
@@ -96,7 +93,14 @@ def in_scope() -> bool:
 def no_cycles(model: keras.Model) -> str | None:
     """The strategy that a model was made under, if there is one."""
     is_plain = model.distribute_strategy is tf.distribute.get_strategy()
-    return None if is_plain else f"a model under {model.distribute_strategy!r}"
+    return None if is_plain else f"a model under {_name(model.distribute_strategy)}"
+
+
+def _name(strategy: tf.distribute.Strategy) -> str:
+    """By which users know it: classes have other names."""
+    pairs = zip(NAMES, STRATEGIES, strict=True)
+    known = (name for name, one in pairs if isinstance(strategy, one))
+    return next(known, repr(strategy))
 
 
 def check_place(model: keras.Model) -> None:
@@ -115,10 +119,10 @@ def check_place(model: keras.Model) -> None:
     if strategy is not tf.distribute.get_strategy() and not isinstance(
         strategy, STRATEGIES
     ):
-        names = ", ".join(one.__name__ for one in STRATEGIES)
         raise ValueError(
-            f"A model under a strategy can be started if that is one of {names}. "
-            f"Received: {strategy!r}"
+            "A model under a strategy can be started if that is one of "
+            f"{', '.join(NAMES)}. "
+            f"Received: {_name(strategy)}"
         )
 
 

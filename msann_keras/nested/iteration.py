@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -51,7 +51,8 @@ class NestedIteration:
         plan: How deep to begin, and what steps take.
         coarsening: The model's spaces.
         samples: To train on and to judge by.
-        batch_size: Samples of a step.
+        batch_sizes: Samples of a step at level 0, 1, ..; the last one is that of all
+            coarser levels.
         seconds: Time for training all levels; by default what the plan says.
         audience: The user's callbacks.
         display: What is printed.
@@ -68,13 +69,13 @@ class NestedIteration:
         plan: Plan,
         coarsening: CoarseNetworks,
         samples: Samples,
-        batch_size: int,
+        batch_sizes: Sequence[int],
         seconds: float | None,
         audience: Audience,
         display: Display,
     ):
         self.model, self.plan, self.coarsening = model, plan, coarsening
-        self.samples, self.batch_size = samples, batch_size
+        self.samples, self.batch_sizes = samples, batch_sizes
         self.by_steps = seconds is None and plan.pace.by_steps
         self.seconds = plan.seconds - plan.compiling if seconds is None else seconds
         self.audience, self.display = audience, display
@@ -161,8 +162,8 @@ class NestedIteration:
             self.coarsening,
             number,
             self.samples,
-            self.batch_size,
-            self.plan.levels[like].step_seconds,
+            (self.batch_sizes[0], self._batch_size(number)),
+            self._step_seconds(like),
             coarser,
         )
         level.make_ready()
@@ -181,7 +182,7 @@ class NestedIteration:
         tried, seconds_tried = (0, 0.0) if self.records else self._trials
         left = self.seconds - seconds_tried - sum(map(self._spent, self.records))
         began = time.perf_counter()
-        step = self.plan.levels[level.level].step_seconds
+        step = self._step_seconds(level.level)
         self.display.begin(level.level)
 
         def tell(steps, loss):
@@ -220,8 +221,17 @@ class NestedIteration:
 
     def _spent(self, record: LevelRecord) -> float:
         """Of the time for training all levels."""
-        step = self.plan.levels[record.level].step_seconds
+        step = self._step_seconds(record.level)
         return step * record.steps if self.by_steps else record.seconds
+
+    def _batch_size(self, level: int) -> int:
+        """Samples of a step at a level."""
+        return self.batch_sizes[min(level, len(self.batch_sizes) - 1)]
+
+    def _step_seconds(self, level: int) -> float:
+        """What a step takes, estimated; the plan says it for batches of one size."""
+        times = self._batch_size(level) / self.batch_sizes[0]
+        return self.plan.levels[level].step_seconds * times
 
     def _floor(self, level: Level) -> float:
         """The loss near which the level has nothing more to learn; 0 if unknown."""

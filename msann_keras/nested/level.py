@@ -36,13 +36,14 @@ class Level:
         coarsening: Its spaces.
         level: l, 1 or more.
         samples: Of level 0.
-        batch_size: Samples of a step.
+        batch_sizes: Samples of a step of the model, and of one here.
         step_seconds: What a step takes, estimated.
         coarser: The level before this one, if there was one. Where levels share a
             network, this one goes on with that one's.
 
     Attributes:
         network: M_l.
+        rate: That it begins with.
         shares: Whether it is the coarser level's, too.
         layers: Its layers with weights, in order.
     """
@@ -53,11 +54,14 @@ class Level:
         coarsening: CoarseNetworks,
         level: int,
         samples: Samples,
-        batch_size: int,
+        batch_sizes: tuple[int, int],
         step_seconds: float,
         coarser: Level | None = None,
     ):
         self.coarsening, self.level = coarsening, level
+        usual, own = batch_sizes
+        optimizer = copy_of(model.optimizer, coarsening.rates[level], own / usual)
+        self.rate = rate_of(optimizer)
         # A jitted program is of one size, and is compiled beside the coarser level.
         self.shares = False
         self.network: keras.Model
@@ -69,7 +73,7 @@ class Level:
             with here.spread(model) if is_dear else nullcontext():
                 self.network = coarsening.network(level)
                 self.network.compile(
-                    optimizer=copy_of(model.optimizer, coarsening.rates[level]),
+                    optimizer=optimizer,
                     loss=model.loss,
                     loss_weights=model.get_compile_config().get("loss_weights"),
                     steps_per_execution=max(1, min(here.STEPS_PER_CALL, steps)),
@@ -83,7 +87,7 @@ class Level:
         seed = np.random.randint(2**31)  # follows `keras.utils.set_random_seed`
         rng = np.random.default_rng(seed)
         data, rows = training_data(samples, coarsening, level, rng)
-        batch_size = min(batch_size, len(rows))
+        batch_size = min(own, len(rows))
         some = some_rows(rows, data[0])
         self._some_inputs = lambda: self._structured(rows_of(data, some))[0]
         self.batches = here.batches(
@@ -107,11 +111,9 @@ class Level:
 
     def take_over(self, coarser: Level, boost: float) -> None:
         """Go on where a coarser level has stopped, at `boost` times the own rate."""
-        if self.shares:
-            return
-        optimizer = self.network.optimizer
-        set_rate(optimizer, boost * rate_of(optimizer))
-        hand_over(coarser, self.level, self.layers, self.network)
+        set_rate(self.network.optimizer, boost * self.rate)
+        if not self.shares:
+            hand_over(coarser, self.level, self.layers, self.network)
 
     def best_rate(self, factors: Sequence[float]) -> float:
         """Try the rate times some factors, and go on from the best short training.

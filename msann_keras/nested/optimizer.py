@@ -29,7 +29,7 @@ OF_ONE_LENGTH = (*MOMENTS, "Nadam", "Lion")
 
 
 def copy_of(
-    optimizer: keras.optimizers.Optimizer, factor: float = 1.0
+    optimizer: keras.optimizers.Optimizer, factor: float = 1.0, batches: float = 1.0
 ) -> keras.optimizers.Optimizer:
     """A fresh optimizer of the same kind, at the rate where this one stands now.
 
@@ -38,18 +38,21 @@ def copy_of(
         factor: How much larger weights are here (Glorot's standard deviation over
             that at level 0); the rate is multiplied by it where steps are of one
             length.
+        batches: How many times larger batches are here; the rate is multiplied by the
+            root of it where steps are of one length, by itself elsewhere.
 
     >>> decay = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.1)
     >>> float(copy_of(keras.optimizers.SGD(decay), factor=2).learning_rate)
     0.5
-    >>> float(copy_of(keras.optimizers.Adam(0.5), factor=2).learning_rate)
-    1.0
+    >>> float(copy_of(keras.optimizers.Adam(0.5), factor=2, batches=4).learning_rate)
+    2.0
     """
     config = optimizer.get_config()
     inner = config.get("inner_optimizer", {"config": config})["config"]
     inner["use_ema"] = False  # averages of weights are for the model itself
     is_scaled = type(unwrapped(optimizer)).__name__ in OF_ONE_LENGTH
-    inner["learning_rate"] = rate_of(optimizer) * (factor if is_scaled else 1.0)
+    times = factor * batches**0.5 if is_scaled else batches
+    inner["learning_rate"] = rate_of(optimizer) * times
     return type(optimizer).from_config(config)
 
 

@@ -35,7 +35,7 @@ def warm_start(
     *,
     topology: TopologyLike = None,
     depth: int | str = "auto",
-    batch_size: int = 32,
+    batch_size: int | Sequence[int] = 32,
     sample_weight: Any = None,
     validation_data: Any = None,
     seconds: float | None = None,
@@ -80,7 +80,10 @@ def warm_start(
         topology: What the spaces look like, as `multilevel` takes it; `None` chooses
             by the data (see `plan`).
         depth: L, where to begin, or "auto".
-        batch_size: Samples of a training step.
+        batch_size: Samples of a training step; or a sequence, of your `fit`, of level
+            1, 2, ..; its last number is that of all coarser levels, too. Where batches
+            are larger, so is the rate: by the root of the ratio with optimizers whose
+            steps are of one length (Adam), by the ratio itself with others.
         sample_weight: Array `(samples,)`, or `None`.
         validation_data: `(x, y)` or `(x, y, sample_weight)` to judge the levels by. By
             default a tenth of the samples, at most 1,024 (64 images), is held back for
@@ -120,7 +123,7 @@ def warm_start(
     """
     began = time.perf_counter()
     _check(model)
-    batch_size = checks.integer("batch_size", batch_size, least=1)
+    batch_sizes = _batch_sizes(batch_size)
     if seconds is not None:
         seconds = checks.number("seconds", seconds, above=0)
     if not isinstance(verbose, str):
@@ -137,9 +140,9 @@ def warm_start(
     graph = functional(model)
     _check_constraints(graph)
     parts = some_of(x, y, sample_weight, graph, MEMORY)
-    if batch_size > (count := len(parts[0][0])):
+    if max(batch_sizes) > (count := len(parts[0][0])):
         checks.refuse("batch_size", batch_size, f"at most the {count} samples")
-    plan, coarsening = planned(graph, parts, topology, depth, batch_size)
+    plan, coarsening = planned(graph, parts, topology, depth, batch_sizes[0])
     display = Display(shown)
     display.say(plan.reason)
     samples = _samples(parts, validation_data, coarsening) if plan.depth else None
@@ -154,7 +157,7 @@ def warm_start(
     else:
         audience = Audience(callbacks, model, began)
         nested = NestedIteration(
-            model, plan, coarsening, samples, batch_size, seconds, audience, display
+            model, plan, coarsening, samples, batch_sizes, seconds, audience, display
         )
         audience.begin()
         outcome = "The model has what its coarse networks learned."
@@ -168,6 +171,16 @@ def warm_start(
     if records:
         display.say(f"{outcome} It took {record.seconds:.1f} s.")
     return record
+
+
+def _batch_sizes(value) -> tuple[int, ...]:
+    """Samples of a step, of level 0 and coarser ones."""
+    if not isinstance(value, list | tuple):
+        return (checks.integer("batch_size", value, least=1),)
+    if not value:
+        checks.refuse("batch_size", value, "an integer, or a sequence of some")
+    each = enumerate(value)
+    return tuple(checks.integer(f"batch_size[{i}]", one, least=1) for i, one in each)
 
 
 def _check(model) -> None:

@@ -45,9 +45,10 @@ $(INSTALLED): setup.cfg pyproject.toml
 test: install ## Run the tests and doctests, without the slow ones
 	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile
 
-test-kill: install ## Slow tests that CI runs too: sweeps and workers that are killed, budgets
+test-kill: install ## Slow tests that CI runs too: kills, several devices, budgets
 	$(RUN) -m pytest -q -m slow tests/test_sweep.py tests/test_command.py tests/test_examples.py \
-		-k 'killed_twenty_times or killed_ten_times or end_with_the_command or budgets'
+		tests/test_replicas.py \
+		-k 'killed_twenty_times or killed_ten_times or end_with_the_command or budgets or test_replicas'
 
 test-jax: .venv-jax/.installed ## What runs on every backend, on JAX, in a .venv of its own
 	KERAS_BACKEND=jax JAX_ENABLE_X64=1 .venv-jax/bin/python -m pytest -q $(EVERY_BACKEND) \

@@ -19,6 +19,9 @@ BACKEND = keras.backend.backend()
 if BACKEND == "torch":
     pytest.skip("Keras distributes nothing on torch", allow_module_level=True)
 
+# On TensorFlow four processes train for a minute or more; `make test-kill` runs them.
+pytestmark = [pytest.mark.slow] if BACKEND == "tensorflow" else []
+
 PLACES = {
     "tensorflow": ["replicas", "worker 0", "worker 1"],
     "jax": ["replicas", "parts"],
@@ -44,7 +47,7 @@ def results(tmp_path_factory):
         else:
             command = [sys.executable, script, *arguments]
             running.append(subprocess.Popen(command, env=environment))
-    assert [one.wait(timeout=300) for one in running] == [0] * len(running)
+    assert [one.wait(timeout=900) for one in running] == [0] * len(running)
     return {
         place: np.load(folder / f"{place}.npz") for place in ["one", *PLACES[BACKEND]]
     }

@@ -19,6 +19,13 @@ from pydantic import (
 from msann import schedules
 from msann.topology import Topology, random_orthogonal, resolve, shuffled
 
+#: What an optimizer is called in tables and legends.
+OPTIMIZER_NAMES = {
+    "adam": "Adam",
+    "tf1_rmsprop": "RMSProp",
+    "rmsprop": "Keras's RMSProp",
+}
+
 
 def _no_flag(value: Any) -> Any:
     if isinstance(value, bool):

@@ -11,7 +11,7 @@ from rich.table import Table
 from experiments.config import Config
 from experiments.published import TABLES
 from experiments.runs import Result
-from experiments.schemes import Scheme
+from experiments.schemes import OPTIMIZER_NAMES, Scheme
 
 #: Headings of the parts of a comparison.
 PARTS = {
@@ -142,8 +142,7 @@ def _origin(borrowed: int, runs: int) -> str:
 
 def described(scheme: Scheme) -> str:
     """The optimizer and its learning rate, for a row or a legend."""
-    name = {"adam": "Adam", "tf1_rmsprop": "RMSProp"}[scheme.optimizer]
-    return f"{name} {scheme.learning_rate:g}"
+    return f"{OPTIMIZER_NAMES[scheme.optimizer]} {scheme.learning_rate:g}"
 
 
 def across(values: Sequence[float], form: str, infinite: str = "not reached") -> str:

@@ -17,8 +17,8 @@ from experiments.report.charts import library
 from experiments.report.curves import MENUS, address
 from experiments.report.groups import grouped
 from experiments.report.page import ROOT, build, pictures
-from experiments.report.readme import MissingSectionError, section
 from experiments.report.records import read
+from experiments.report.sections import MissingSectionError, section
 
 RESULTS = ROOT / "results"
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from experiments.report.labels import TASKS
 
-#: What the benchmark compares, in the order of README's table.
+#: What the benchmark compares, in the order of the table in docs/clock.md.
 SCHEMES = {
     "fit": "keras.Model.fit",
     "level0": "level 0 only",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from experiments.schemes import OPTIMIZER_NAMES
+
 
 class Labels(NamedTuple):
     """What a run is, in a reader's words and as values to choose by.
@@ -61,7 +63,6 @@ TASKS = {
     "mnist": "MNIST",
 }
 TOPOLOGIES = {"random_orthogonal": "random orthogonal"}
-OPTIMIZERS = {"adam": "Adam", "tf1_rmsprop": "RMSProp", "rmsprop": "Keras's RMSProp"}
 UNITS = {"cost": "C(t)", "evaluations": "gradient evaluations", "seconds": "seconds"}
 #: What a run spends until it has reached an error, as axes and sentences call it.
 MEASURES = {
@@ -113,7 +114,7 @@ def described(settings: Mapping[str, Any]) -> Labels:
         kind = "start"
     topology = get("topology", "") if depth or kind == "start" else ""
     variant = get("variant", "paper") if kind == "cycle" and not coarsened else ""
-    name = OPTIMIZERS.get(get("optimizer"), str(get("optimizer", "optimizer?")))
+    name = OPTIMIZER_NAMES.get(get("optimizer"), str(get("optimizer", "optimizer?")))
     rate = get("learning_rate")
     optimizer = f"{name} {rate:g}" if isinstance(rate, float | int) else name
     visit = get("evaluate_at") == "visit"

@@ -21,8 +21,8 @@ from experiments.report.findings import claim, findings
 from experiments.report.groups import Group, grouped
 from experiments.report.labels import told
 from experiments.report.orderings import orderings
-from experiments.report.readme import section
 from experiments.report.records import Found
+from experiments.report.sections import section
 from experiments.report.tables import Table, tables
 from experiments.runfiles import RunFile
 

@@ -55,6 +55,8 @@ def test_conversion_and_training_warn_of_nothing_deprecated():
         model.compile("sgd", "mse", run_eagerly=True)
         fit(model, shuffle=True, callbacks=coarsened(), steps_per_epoch=1)
         model.merge()
+    if BACKEND == "jax":  # Keras's variables there against newer NumPy: see setup.cfg
+        caught = [x for x in caught if "__array__ implementation" not in str(x.message)]
     assert not [one for one in caught if one.category is DeprecationWarning]
 
 

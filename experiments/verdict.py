@@ -50,8 +50,8 @@ def reproduced(config: Config, results: Sequence[Result]) -> str:
         tenth = _reached(result.runs, "cost")
         said.append(
             f"{result.scheme.label} is {holds} the default at equal C(t) "
-            f"({ours:.3g} and {theirs:.3g} at {cost:,.0f}) and reaches a tenth of its "
-            f"first error at C(t) {_or_not(tenth, ',.0f')}"
+            f"({ours:.3g} and {theirs:.3g} at {cost:,.0f}); its C(t) to a tenth of its "
+            f"first error: {_or_not(tenth, ',.0f')}"
         )
     tenth = _reached(default.runs, "cost")
     spent = max(run.history[-1].cost for run in default.runs)

@@ -50,7 +50,7 @@ def test_what_was_reproduced_is_said_at_equal_cost(config, runs):
     line, _, _ = verdict(config, collect(config, runs))
     # 8,000 of each: the default's last evaluation that costs no more is its first.
     assert "on grids is below the default at equal C(t) (0.02 and 0.25 at 8," in line
-    assert "and reaches a tenth of its first error at C(t) 8,000;" in line
+    assert "its C(t) to a tenth of its first error: 8,000;" in line
     assert "the default's tenth: not reached within 90,000" in line
     assert "Table 3, grid: 50,950 in its best cell (3, 6, 128), default not" in line
     assert "C(t) of 96,000 at most, not 256,000" in line
@@ -62,7 +62,7 @@ def test_what_did_not_come_out_is_said_too(config, runs):
     save(config, runs, GRIDS, (9e3, 9e5, 60.0, 0.3))
     line, _, _ = verdict(config, collect(config, runs))
     assert "multilevel on grids is NOT below the default" in line
-    assert "a tenth of its first error at C(t) not reached" in line
+    assert "its C(t) to a tenth of its first error: not reached;" in line
 
 
 def test_the_clock_is_read_off_the_runs(config, runs):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, groupby, islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from msann.checks import each, integer, refuse, shown
@@ -30,8 +31,7 @@ class Visit(NamedTuple):
     steps: int
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What a schedule is told when it is asked for the next visits.
 
     Attributes:
@@ -43,9 +43,9 @@ class State:
     """
 
     position: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides the method of tuples
     whole_cycles: bool = False
-    logs: Mapping[str, float] = field(default_factory=dict)
+    logs: Mapping[str, float] = MappingProxyType({})
     seconds: float = 0.0
 
 

@@ -171,7 +171,7 @@ def test_logs_are_those_of_level_0():
     run = Run(SPACES["paths"], 1, keras.optimizers.SGD(0.0))
     logs = run.run(run.cycles(), [ms.Visit(0, 3), ms.Visit(1, 2)])
     rows = batches_in_turn(3).ravel()
-    expected = np.mean((run.model(run.x[rows]) - run.y[rows]) ** 2)
+    expected = np.mean((np.asarray(run.model(run.x[rows])) - run.y[rows]) ** 2)
     assert float(logs["loss"]) == pytest.approx(expected, rel=1e-5)
 
 

@@ -9,7 +9,7 @@ from msann.cost import NOT_REACHED
 #: Of the paper; Table 3 has two halves.
 TITLE = (
     "Scott and Mjolsness, Multilevel Artificial Neural Network Training for Spatially "
-    "Correlated Learning, SIAM MMS 2019"
+    "Correlated Learning, SIAM 2019"
 )
 
 

@@ -1,7 +1,7 @@
 """Multilevel (multigrid-style) training of neural networks for Keras.
 
 After Scott and Mjolsness, "Multilevel Artificial Neural Network Training for
-Spatially Correlated Learning", SIAM Multiscale Modeling & Simulation, 2019.
+Spatially Correlated Learning", SIAM, 2019, doi 10.1137/18M1191506.
 
 `warm_start` starts a plain Keras model from its coarsest network, on every backend of
 Keras. `multilevel` and `CycleSchedule` train by the paper's cycles, on TensorFlow and

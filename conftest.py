@@ -1,4 +1,4 @@
-"""Code in README and the docs is run: a page's blocks in order, in one namespace."""
+"""Code in the docs is run: a page's blocks in order, in one namespace."""
 
 import os
 
@@ -24,6 +24,6 @@ def tell_slow(names):
 
 pytest_collect_file = Sybil(
     parsers=[SkipParser(), PythonCodeBlockParser(), CommandParser("sh")],
-    patterns=["README.md", "docs/*.md"],
+    patterns=["docs/*.md"],
     setup=tell_slow,
 ).pytest()

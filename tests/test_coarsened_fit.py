@@ -37,6 +37,16 @@ def test_training_lowers_the_error_and_begins_from_the_same_predictions(topology
     assert history["loss"][-1] < history["loss"][0] / 2
 
 
+def test_of_several_outputs_the_logs_have_the_whole_loss_alone():
+    inputs = keras.Input((8,))
+    hidden = keras.layers.Dense(4, "sigmoid")(inputs)
+    outputs = [keras.layers.Dense(8, name=name)(hidden) for name in ("a", "b")]
+    model = compiled(model=ms.multilevel(keras.Model(inputs, outputs), 2))
+    history = fit(model, X, [X, X], steps_per_epoch=2)
+    assert history["loss"][-1] > 0.0
+    assert not {"a_loss", "b_loss"} & history.keys()
+
+
 def test_classes_stay_whole_and_random_layers_and_images_train():
     keras.utils.set_random_seed(3)
     plain = keras.Sequential(

@@ -123,7 +123,10 @@ class Program:
         steps = sum(visit.steps for visit in visits)
         optimizer.advance(steps, counts.sum() * batch_size, counts * batch_size)
         backends.here.add_to(optimizer.iterations, steps)
-        return self.model.get_metrics_result()
+        # Losses of single outputs are not computed here, and their means stay zero.
+        without = [f"{name}_loss" for name in self.model.output_names]
+        logs = self.model.get_metrics_result()
+        return {name: value for name, value in logs.items() if name not in without}
 
     def batches(self, visits: Sequence[Visit]) -> np.ndarray:
         """Gradients that visits compute at each level, in batches."""

@@ -1,8 +1,8 @@
 """Find tones in noise by a dense autoencoder: a warm start against plain `fit`.
 
-Tones of random pitch, phase and fading, 1,024 points long, in white noise as strong as
-they are. The plan tells noise in the inputs, which averaging takes away, from what the
-targets need. A Gaussian filter of the best width is there to compare with.
+Tones of random pitch, phase and fading, 1,024 points long, in white noise nearly as
+strong as they are. The plan tells noise in the inputs, which averaging takes away, from
+what the targets need. A Gaussian filter of the best width is there to compare with.
 
     python examples/denoising.py
 """
@@ -20,7 +20,7 @@ import msann_keras as ms
 rng, places = np.random.default_rng(0), np.linspace(0, 1, 1024)
 pitch, phase, fading = rng.uniform([2, 0, 0], [8, 1, 3], (3400, 3)).T[:, :, None]
 y = np.sin(2 * np.pi * (pitch * places + phase)) * np.exp(-fading * places)
-x = y + y.std() * rng.normal(size=y.shape)
+x = y + 0.8 * y.std() * rng.normal(size=y.shape)
 x, x_new, y, y_new = x[400:], x[:400], y[400:], y[:400]
 
 

@@ -49,7 +49,7 @@ for name, colour in (("warm start, then fit", "navy"), ("plain fit", "darkorange
     print(f"{name}: error {errors[-1]:.4f} after {seconds[-1]:.1f} s")
     curves.semilogy(seconds, errors, ".-", color=colour, label=name)
     fields.setdefault("by the started network", model.predict(x_new[:1], verbose=0))
-curves.legend(title="error against seconds, all counted")
+curves.legend(title="error against seconds", loc="lower left")
 places = np.array([place for _, place in people.nodes.data("pos")])
 for axes, (title, field) in zip(maps, fields.items(), strict=True):
     axes.scatter(*places.T, s=5, c=field[0], cmap="RdBu")

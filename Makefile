@@ -27,7 +27,7 @@ TORCH ?= torch
 	table1 table2 table3 figure5 figure7 tables-quick search \
 	figure1 figure2 figure3 prolongation-report \
 	benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
-	test-examples gallery notebook \
+	test-examples gallery \
 	benchmark-practice benchmark-practice-quick benchmark-cost benchmark-scale benchmark-learning benchmark-prolongation clean
 
 help: ## List the targets
@@ -68,11 +68,8 @@ test-slow: install ## Run the slow tests
 test-examples: install ## Run the gallery's scripts and the notebook, and check what they say
 	$(RUN) -m pytest -q -m slow tests/test_gallery.py
 
-gallery: install ## Run the gallery's scripts: docs/gallery.md, with what came out
+gallery: install ## Run the gallery's scripts and the notebook: docs/gallery.md, with what came out
 	$(RUN) docs/gallery.py
-
-notebook: install ## Run the notebook, and keep what came out
-	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/jupyter execute --inplace examples/first_run.ipynb
 
 lint: install ## Check style and formatting
 	$(VENV)/bin/ruff check .

@@ -23,7 +23,7 @@ SCRIPTS = (
     *("saved_weights", "sweep", "cycles"),
 )
 #: Colours of a picture on the page, which keep it below 60 kB.
-COLOURS = 64
+COLOURS = 256
 HEAD = """# Gallery
 
 Eight scripts, each complete and under 60 lines, what they print and the picture that

@@ -48,10 +48,10 @@ shown = [x_new[0], y_new[0]]
 figure, (curves, *images) = plt.subplots(1, 5, figsize=(12, 2.5), layout="constrained")
 for name, n, colour in (("warm start", 3, "navy"), ("plain fit", 6, "darkorange")):
     model, seconds, errors = train(name != "plain fit", epochs=n)
-    print(f"{name}: error {errors[-1]:.3f} after {seconds[-1]:.1f} s")
+    print(f"{name}, {n} epochs: error {errors[-1]:.3f} after {seconds[-1]:.1f} s")
     curves.semilogy(seconds, errors, ".-", color=colour, label=name)
     shown[1:1] = model.predict(x_new[:1], verbose=0)
-curves.legend(title="error against seconds", loc="upper right")
+curves.legend(title="error by seconds")
 for axes, image in zip(images, shown, strict=True):
     axes.imshow(image[:, :, 0], "gray", vmin=0, vmax=1)
 Path("figures").mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ TORCH ?= torch
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-docs test-examples test-kill test-slow test-jax test-torch \
-	lint format release-check docs docs-pictures gallery notebook report search \
+	lint format release-check docs docs-pictures gallery report search \
 	experiment-mnist experiment-mnist-quick experiment-ordering experiment-rates \
 	table1 table2 table3 tables-quick figure1 figure2 figure3 figure5 figure7 \
 	prolongation-report benchmark-fine-gradient benchmark-clock benchmark-clock-quick \
@@ -81,11 +81,8 @@ docs-pictures: install ## Draw the pictures of the method's pages anew
 test-examples: install ## Run the gallery's scripts and the notebook, and check what they say
 	$(RUN) -m pytest -q -m slow tests/test_gallery.py
 
-gallery: install ## Run the gallery's scripts: docs/gallery.md, with what came out
+gallery: install ## Run the gallery's scripts and the notebook: docs/gallery.md, with what came out
 	$(RUN) docs/gallery.py
-
-notebook: install ## Run the notebook, and keep what came out
-	TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/jupyter execute --inplace examples/first_run.ipynb
 
 lint: install ## Check style, formatting and types
 	$(VENV)/bin/ruff check .

@@ -26,7 +26,7 @@ x, x_new, y, y_new = x[500:], x[:500], y[500:], y[:500]
 def train(cycles, epochs, calls):
     """C(t), seconds and errors on new rows."""
     began = now()
-    layers = [keras.layers.Dense(n, "sigmoid") for n in (128, 64, 128, 512)]
+    layers = [keras.layers.Dense(n, "sigmoid") for n in (256, 128, 256, 512)]
     model = ms.multilevel(keras.Sequential([keras.Input((512,)), *layers]), depth=3)
     model.compile(keras.optimizers.Adam(4e-3), "mse", steps_per_execution=calls)
     new = {"x": x_new, "y": y_new, "batch_size": 500, "verbose": 0}
@@ -42,9 +42,9 @@ W = ms.CycleSchedule(gamma=2, smoothing_steps=4)
 V = ms.CycleSchedule(gamma=1, smoothing_steps=4, coarsen_data=True)
 figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
 for name, cycles, epochs, colour in (
-    ("level 0 only", level_0, 8, "0.7"),
-    ("W-cycles, fine gradient", W, 12, "darkorange"),
-    ("V-cycles, averaged data", V, 4, "navy"),
+    ("level 0 only", level_0, 12, "0.7"),
+    ("W-cycles, fine gradient", W, 20, "darkorange"),
+    ("V-cycles, averaged data", V, 8, "navy"),
 ):
     *measures, errors = train(cycles, epochs, 1 if cycles is V else 8)
     cost, seconds = (ms.cost.cost_to_fraction(one, errors) for one in measures)

@@ -35,10 +35,10 @@ coarse = network(256, rate=1e-3)
 coarse.fit(*charges(256, 3000, 0, speed=4), batch_size=64, epochs=8, verbose=0)
 coarse.save("figures/coarse.keras")
 saved = saving.load_model("figures/coarse.keras")
-error = saved.evaluate(*charges(256, 300, 2, speed=4.8), verbose=0)
+error = saved.evaluate(*charges(256, 300, 2, speed=6), verbose=0)
 print(f"saved, on 256 points: error {error:.5f}")
 # Now 300 fine samples, and a faster device. Weights are 8 times smaller, so are steps.
-started, new = network(2048, rate=1e-4), network(2048, rate=1e-3)
+started, new = network(2048, rate=3e-5), network(2048, rate=1e-3)
 levels = {2048: ms.path(2048, prolongation="hat"), 256: ms.identity(256)}
 fine = ms.multilevel(started, depth=3, topology=levels.get)
 for layer, old in zip(fine.multilevel_layers, saved.layers, strict=True):
@@ -47,12 +47,12 @@ for layer, old in zip(fine.multilevel_layers, saved.layers, strict=True):
     layer.kernels[3].assign(old.kernel / rows[:, None] * columns)
     layer.biases[3].assign(old.bias * columns)
 started.set_weights(fine.merge().get_weights())
-new_data, data = (charges(2048, 300, seed, speed=4.8) for seed in (2, 1))
+new_data, data = (charges(2048, 300, seed, speed=6) for seed in (2, 1))
 for name, model, colour in (("started", started, "navy"), ("new", new, "darkorange")):
     errors = [model.evaluate(*new_data, verbose=0)]
-    options = {"epochs": 8, "validation_data": new_data, "verbose": 0}
+    options = {"epochs": 10, "validation_data": new_data, "verbose": 0}
     errors += model.fit(*data, **options).history["val_loss"]
-    print(f"{name}: error {errors[0]:.5f}, after 8 epochs error {errors[-1]:.5f}")
+    print(f"{name}: error {errors[0]:.5f}, after 10 epochs error {errors[-1]:.5f}")
     plt.semilogy(errors, ".-", color=colour, label=name)
 plt.legend(title="error against epochs")
 plt.savefig("figures/saved_weights.png", dpi=72)

@@ -18,7 +18,15 @@ EXTRAS = {
     "experiments": ["tensorflow", "experiments", "benchmarks"],
     "benchmarks": ["tensorflow", "experiments", "benchmarks"],
     "docs": ["docs"],
-    "tests": ["tensorflow", "experiments", "prolongation", "benchmarks", "dev", "jax"],
+    "tests": [
+        "tensorflow",
+        "experiments",
+        "prolongation",
+        "benchmarks",
+        "docs",
+        "dev",
+        "jax",
+    ],
 }
 
 

@@ -286,9 +286,9 @@ def test_batches_to_the_cycles_end_by_hand():
     ],
 )
 def test_large_cycles_take_no_longer_than_their_visits(make, visits):
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(make().cycle) == visits
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_numpys_integers_are_as_good_and_leave_pythons():

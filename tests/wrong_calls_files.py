@@ -177,7 +177,7 @@ WRONG = {
     ),
     "hidden": ([], [0], [-3], [1.5], "ab", [True], 3, [None], [[3]], {}, None, [NAN]),
     "seeds": ([], [-1], [True], [1.5], 3, "ab", [None], None, {}, [NAN], ["a"], [INF]),
-    "published": (3, [], {"no": {}}, {"best": 3}, {"best": {"final_mse": -1}}, "ab"),
+    "published": (3, {"no": {}}, {"best": 3}, {"best": {"final_mse": -1}}, "ab"),
     "task": (3, None, [], {}, {"name": "no"}, "mnist", {"name": "mnist", "sead": 1}),
     "task.seed": NATURALS,
     "task.variant": NAMES,

@@ -80,13 +80,14 @@ def curves(groups: Sequence[Group]) -> Picture:
         .transform_calculate(
             chosen=" && ".join(["datum.task == task", *map(_fits, list(MENUS)[1:]),
                                 "indexof(datum.file, run) >= 0"]),
-            reference="beside && datum.reference && datum.task == task && "
+            # Under a name of its own: it is calculated again from the same row.
+            reference="beside && datum.is_default && datum.task == task && "
             + _fits("budget"),
         )
     )  # fmt: skip
     shown = (
         chart.transform_filter("datum.reference || datum.chosen")
-        .transform_calculate(order="datum.order - (datum.reference ? 1e6 : 0)")
+        .transform_calculate(order="datum.rank - (datum.reference ? 1e6 : 0)")
         .transform_window(
             place="dense_rank()", sort=[alt.SortField("order")], frame=[None, None]
         )
@@ -101,8 +102,8 @@ def _rows(group: Group, groups: Sequence[Group]) -> list[dict]:
     rivals = [x for x in groups if x.labels.task_title == group.labels.task_title]
     shared = choice(group) | {
         "name": _name(group),
-        "order": ranked(rivals, final).index(group),
-        "reference": group in _references(group, rivals),
+        "rank": ranked(rivals, final).index(group),
+        "is_default": group in _references(group, rivals),
     }
     return [
         shared

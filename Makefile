@@ -19,6 +19,9 @@ EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
 	tests/test_strangers.py tests/test_stencils.py tests/test_fields.py \
 	tests/test_normalised.py tests/test_compile_cache.py \
 	tests/test_parts.py tests/test_every_backend.py tests/test_replicas.py tests/test_examples.py
+# Of cycles on coarsened data on JAX, where each small program compiles for seconds; all
+# are tests/test_coarsened*.py and tests/test_battery_coarsened.py.
+CYCLES ?= tests/test_coarsened_program.py tests/test_coarsened_fit.py
 # CI names a release whose wheel is small.
 TORCH ?= torch
 
@@ -51,10 +54,10 @@ test-kill: install ## Slow tests that CI runs too: kills, several devices, budge
 		-k 'killed_twenty_times or killed_ten_times or end_with_the_command or budgets or test_replicas'
 
 test-jax: .venv-jax/.installed ## What runs on every backend, on JAX, in a .venv of its own
-	KERAS_BACKEND=jax JAX_ENABLE_X64=1 .venv-jax/bin/python -m pytest -q $(EVERY_BACKEND) \
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 .venv-jax/bin/python -m pytest -q \
+		--numprocesses 2 --dist loadfile $(EVERY_BACKEND) $(CYCLES) \
 		tests/test_transfer.py tests/test_initializers.py tests/test_convert.py \
-		tests/test_merge.py tests/test_cycle_schedule.py tests/test_coarsened*.py \
-		tests/test_battery_coarsened.py
+		tests/test_merge.py tests/test_cycle_schedule.py
 
 test-torch: .venv-torch/.installed ## The same on torch
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q $(EVERY_BACKEND)

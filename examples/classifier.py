@@ -42,7 +42,7 @@ def train(depth):
     record = ms.warm_start(model, x, y, depth=depth, verbose=0)
     print(f"{record.plan.reason}\n{record}")
     clock = callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(now()))
-    options = {"epochs": 6, "validation_data": (x_new, y_new), "callbacks": [clock]}
+    options = {"epochs": 4, "validation_data": (x_new, y_new), "callbacks": [clock]}
     history = model.fit(x, y, verbose=0, **options).history
     return np.array(ends) - began, 1 - np.array(history["val_accuracy"])
 

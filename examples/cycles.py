@@ -42,9 +42,9 @@ W = ms.CycleSchedule(gamma=2, smoothing_steps=4)
 V = ms.CycleSchedule(gamma=1, smoothing_steps=4, coarsen_data=True)
 figure, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
 for name, cycles, epochs, colour in (
-    ("level 0 only", level_0, 12, "0.7"),
-    ("W-cycles, fine gradient", W, 20, "darkorange"),
-    ("V-cycles, averaged data", V, 8, "navy"),
+    ("level 0 only", level_0, 8, "0.7"),
+    ("W-cycles, fine gradient", W, 10, "darkorange"),
+    ("V-cycles, averaged data", V, 4, "navy"),
 ):
     *measures, errors = train(cycles, epochs, 1 if cycles is V else 8)
     cost, seconds = (ms.cost.cost_to_fraction(one, errors) for one in measures)

@@ -44,7 +44,7 @@ print(f"Gaussian filter, the best of {len(filtered)}: error {best:.3f}")
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 left.axhline(best, color="0.75", linestyle="--", label="Gaussian filter")
 right.plot(x_new[0], color="0.85", linewidth=0.5)
-for name, n, colour in (("warm start", 3, "navy"), ("plain fit", 12, "darkorange")):
+for name, n, colour in (("warm start", 3, "navy"), ("plain fit", 14, "darkorange")):
     model, seconds, errors = train(name != "plain fit", epochs=n)
     print(f"{name}, {n} epochs: error {errors[-1]:.3f} after {seconds[-1]:.1f} s")
     left.semilogy(seconds, errors, ".-", color=colour, label=name)

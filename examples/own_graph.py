@@ -44,7 +44,7 @@ def train(is_started, epochs):
 
 figure, (curves, *maps) = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
 fields = {"first": x_new[:1], "last": y_new[:1]}
-for name, n, colour in (("warm start", 3, "navy"), ("plain fit", 12, "darkorange")):
+for name, n, colour in (("warm start", 3, "navy"), ("plain fit", 10, "darkorange")):
     model, seconds, errors = train(name != "plain fit", epochs=n)
     print(f"{name}, {n} epochs: error {errors[-1]:.4f} after {seconds[-1]:.1f} s")
     curves.semilogy(seconds, errors, ".-", color=colour, label=name)

@@ -44,7 +44,7 @@ def train(is_started, epochs):
 
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-for name, n, colour in (("warm start", 3, "navy"), ("plain fit", 12, "darkorange")):
+for name, n, colour in (("warm start", 3, "navy"), ("plain fit", 10, "darkorange")):
     model, seconds, errors = train(name != "plain fit", epochs=n)
     print(f"{name}, {n} epochs: error {errors[-1]:.4f} after {seconds[-1]:.1f} s")
     left.semilogy(seconds, errors, ".-", color=colour, label=name)

@@ -60,8 +60,9 @@ class Level:
     ):
         self.coarsening, self.level = coarsening, level
         usual, own = batch_sizes
-        optimizer = copy_of(model.optimizer, coarsening.rates[level], own / usual)
-        self.rate = rate_of(optimizer)
+        factors = coarsening.rates[level], own / usual
+        # Of another copy: the own one is made where the network is, or is shared.
+        self.rate = rate_of(copy_of(model.optimizer, *factors))
         # A jitted program is of one size, and is compiled beside the coarser level.
         self.shares = False
         self.network: keras.Model
@@ -73,7 +74,7 @@ class Level:
             with here.spread(model) if is_dear else nullcontext():
                 self.network = coarsening.network(level)
                 self.network.compile(
-                    optimizer=optimizer,
+                    optimizer=copy_of(model.optimizer, *factors),
                     loss=model.loss,
                     loss_weights=model.get_compile_config().get("loss_weights"),
                     steps_per_execution=max(1, min(here.STEPS_PER_CALL, steps)),

@@ -90,7 +90,8 @@ def warm_start(
             that.
         seconds: Time for training all levels together; by default what four passes of
             the model over the data take. (For convolutions that time is counted in
-            steps, by the plan's estimates.)
+            steps, by the plan's estimates.) It is no bound: a level goes on while the
+            next one compiles, and cools down before it is left.
         callbacks: They are called as by `fit`, with the model's weights as they would
             be now. An epoch ends at the end of each level, and each time that the call
             has lasted a quarter longer; it is five times as long, at least, as it takes

@@ -154,6 +154,7 @@ def prepared(
     count = program.model.steps_per_execution
     visits = schedule.next(State(position=0, count=count, whole_cycles=True))
     began = time.perf_counter()
+    source: Arrays | Batches
     if y is None:
         drawn = int(program.batches(visits).sum())
         source = Batches(x, program.parts, memory, drawn)

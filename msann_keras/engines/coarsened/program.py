@@ -61,7 +61,7 @@ class Program:
             for level in range(model.depth + 1)
         ]
         self.compile_seconds = 0.0
-        self._prepared = set()
+        self._prepared: set[str] = set()
         self._program = here.program(self._cycles, lambda: self.variables, model)
 
     @cached_property

@@ -43,8 +43,8 @@ class Level:
 
     Attributes:
         network: M_l.
-        rate: That it begins with.
         shares: Whether it is the coarser level's, too.
+        rate: The learning rate that the level begins with.
         layers: Its layers with weights, in order.
     """
 

@@ -34,7 +34,7 @@ OBLONG = 4
 
 
 def lattices(size: int, shape: Sequence[int] | None = None) -> list[Topology]:
-    """The lattices that a space of `size` nodes may be.
+    """List the lattices that a space of `size` nodes may be.
 
     Args:
         size: n.
@@ -62,7 +62,7 @@ def lattices(size: int, shape: Sequence[int] | None = None) -> list[Topology]:
 
 
 def smoothed(topology: Topology) -> Topology:
-    """The same lattice with linear interpolation, `hat`, in the place of pairs.
+    """Put linear interpolation, `hat`, in the place of a lattice's pairs.
 
     Another topology, another family, or a side too long for a dense matrix stays.
 
@@ -77,7 +77,7 @@ def smoothed(topology: Topology) -> Topology:
 
 
 def best_family(topology: Topology, fields: Sequence[np.ndarray]) -> Topology:
-    """The lattice with pairs or with `hat`, whichever loses less of the fields.
+    """Choose pairs or `hat` for a lattice, whichever loses less of the fields.
 
     Args:
         topology: Of the space that the fields live on; no lattice stays as it is.
@@ -92,7 +92,7 @@ def best_family(topology: Topology, fields: Sequence[np.ndarray]) -> Topology:
 def best_lattice(
     fields: Sequence[np.ndarray], shape: Sequence[int] | None = None
 ) -> Topology | None:
-    """The lattice whose coarse levels lose least of some fields.
+    """Choose the lattice whose coarse levels lose least of some fields.
 
     Args:
         fields: Arrays `(samples, n)` on one space.
@@ -124,7 +124,7 @@ def best_lattice(
 def total_lost(
     topology: Topology, fields: Sequence[np.ndarray], depth: int | None = None
 ) -> float:
-    """What the levels 1 .. `depth` of a topology lose, summed over levels and fields.
+    """Add up what the levels 1 .. `depth` of a topology lose of all fields.
 
     Of many samples, some that are spread over all are looked at.
 
@@ -142,5 +142,5 @@ def total_lost(
 
 
 def levels_of(topology: Topology, depth: int) -> Chain:
-    """The chain of a topology, `depth` levels or as many as it has."""
+    """Make the chain of a topology, `depth` levels or as many as it has."""
     return chain(topology, int(min(depth, topology.max_depth)))

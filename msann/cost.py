@@ -20,7 +20,7 @@ NOT_REACHED = math.inf
 
 
 def shares(parameters: Sequence[int]) -> list[float]:
-    """|M_l| / |M_0| for the number of parameters of every level, finest first.
+    """Return |M_l| / |M_0| for the number of parameters of every level, finest first.
 
     Raises:
         ValueError: No counts, or a count that is no positive integer.
@@ -39,7 +39,7 @@ def shares(parameters: Sequence[int]) -> list[float]:
 def cost(
     visits: Iterable[Visit], parameters: Sequence[int], batch_size: int = 1
 ) -> float:
-    """C of some visits: `batch_size` * |M_l|/|M_0| for every batch (section 4.1).
+    """Add up C of some visits: `batch_size` * |M_l|/|M_0| a batch (section 4.1).
 
     A batch at `EVERY_LEVEL` updates all levels and is charged for all of them.
 
@@ -70,7 +70,7 @@ def cost(
 def cost_to_target(
     costs: Sequence[float], errors: Sequence[float], target: float
 ) -> float:
-    """The first cost at which the error is at or below `target`.
+    """Find the first cost at which the error is at or below `target`.
 
     Args:
         costs: Any cost (C(t), examples, seconds) at each evaluation, ascending.
@@ -97,7 +97,7 @@ def cost_to_target(
 def cost_to_fraction(
     costs: Sequence[float], errors: Sequence[float], fraction: float = 0.1
 ) -> float:
-    """The cost to bring the error to a fraction of the first one (Tables 1 to 3).
+    """Find the cost that brings the error to a fraction of the first (Tables 1 to 3).
 
     Raises:
         ValueError: As `cost_to_target`, or a fraction outside (0, 1].

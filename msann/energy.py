@@ -21,7 +21,7 @@ MOST_NOISE = 0.5
 
 
 def energy_lost(data: Any, chain: Chain) -> tuple[float, ...]:
-    """The share of the data's variance that each level loses: 1 - |P^T d|^2 / |d|^2.
+    """Return the share of variance that each level loses: 1 - |P^T d|^2 / |d|^2.
 
     P is the prolongation from the level to level 0, and d the data less their mean.
 
@@ -63,7 +63,7 @@ def energy_lost(data: Any, chain: Chain) -> tuple[float, ...]:
 
 
 def beyond_noise(lost: Sequence[float], sizes: Sequence[int]) -> tuple[float, ...]:
-    """What each level loses that is more than white noise: structure that gets lost.
+    """Return what each level loses beyond white noise: structure that gets lost.
 
     Of white noise a level of n_l nodes loses all but n_l / n, whatever P is. Here all
     that the first coarse level loses is taken for noise, so nothing is left of it at

@@ -27,7 +27,7 @@ class Weight(NamedTuple):
 
 
 class Hierarchy:
-    """Sizes, parameters and costs of the levels of a network.
+    """Shows sizes, parameters and costs of the levels of a network.
 
     Args:
         weights: The layers' weights, in order; all chains of one depth.
@@ -72,7 +72,7 @@ class Hierarchy:
 
     @property
     def parameters(self) -> tuple[int, ...]:
-        """|M_l|, trainable parameters of every level, finest first."""
+        """Count |M_l|, the trainable parameters of every level, finest first."""
         return tuple(
             self.other_parameters
             + sum(
@@ -85,12 +85,12 @@ class Hierarchy:
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """|M_l| / |M_0|: what an example at level l costs in C(t) (section 4.1)."""
+        """Return |M_l| / |M_0|: what an example at level l costs in C(t) (4.1)."""
         return tuple(shares(self.parameters))
 
     @property
     def glorot_ratios(self) -> tuple[float, ...]:
-        """Glorot's standard deviation at each level over that at level 0.
+        """Divide Glorot's standard deviation at each level by that at level 0.
 
         The geometric mean over the weights; sqrt(2) a level where both sizes of every
         weight halve. Learning rates in these ratios make equal relative steps.
@@ -106,7 +106,7 @@ class Hierarchy:
         )
 
     def sizes(self, level: int) -> str:
-        """The layers' sizes at a level, as the paper writes them: 1024-256-128."""
+        """Write the layers' sizes at a level as the paper does: 1024-256-128."""
         level = integer("level", level, least=0, most=self.depth)
         sizes = [self.weights[0].input.sizes[level]]
         for weight in self.weights:
@@ -116,11 +116,11 @@ class Hierarchy:
         return "-".join(map(str, sizes))
 
     def grid_complexity(self) -> float:
-        """Parameters of all levels over those of level 0: the price in memory."""
+        """Divide the parameters of all levels by level 0's: the price in memory."""
         return sum(self.shares)
 
     def cycle_complexity(self, schedule: Schedule) -> float:
-        """C of one cycle of `schedule`, in batches of level 0.
+        """Return C of one cycle of `schedule`, in batches of level 0.
 
         Raises:
             ValueError: What is no schedule, or one that is deeper than the hierarchy.

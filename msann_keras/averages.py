@@ -22,7 +22,7 @@ CONSTANTS_TOLERANCE = 1e-5
 
 
 def coarse_data(data: Any, chain: Chain, level: int) -> Any:
-    """Averages over the chain's aggregates: (P^T x) / c along the last axis.
+    """Average data over a chain's aggregates: (P^T x) / c along the last axis.
 
     Args:
         data: Array or tensor `(..., n)` of numbers.

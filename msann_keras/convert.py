@@ -32,7 +32,7 @@ def multilevel(
     start: str = "balanced",
     name: str | None = None,
 ) -> MultilevelModel:
-    """Make a model of Dense layers multilevel.
+    """Make a model of `Dense` layers multilevel; its predictions stay the same.
 
     Dense layers become `MultilevelDense` of the same name, activation, biases,
     initialisers and regularisers; pointwise and reshaping layers stay. The plain model

@@ -108,7 +108,7 @@ class Multilevel(keras.initializers.Initializer):
         )
 
     def get_config(self):
-        """Everything that `from_config` needs."""
+        """Return everything that `from_config` needs."""
         topologies = {
             name: value.get_config() if isinstance(value, Topology) else value
             for name in ("input_topology", "output_topology")

@@ -59,7 +59,7 @@ SMALLER_IMAGES = Pace(
 
 
 class LevelPlan(NamedTuple):
-    """One level of a plan.
+    """Describes one level of a plan.
 
     Attributes:
         level: l.
@@ -82,12 +82,12 @@ class LevelPlan(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the level lacks nothing of the data that is worth speaking of."""
+        """Tell whether the level holds all of the data that is worth speaking of."""
         return max(self.inputs_lost, self.targets_lost) <= WHOLE
 
 
 class Plan(NamedTuple):
-    """What each level would lose, hold and cost; `plan` makes it, `print` shows it.
+    """Tells what each level loses, holds and costs; `plan` makes it, `print` shows it.
 
     Attributes:
         levels: From level 0, the finest, on, the deepest that the data allow and one
@@ -110,7 +110,7 @@ class Plan(NamedTuple):
 
     @property
     def visited(self) -> tuple[int, ...]:
-        """The levels that train, coarsest first: L, L - `pace.stride`, ..
+        """List the levels that train, coarsest first: L, L - `pace.stride`, ..
 
         Each takes a compiled program, and the gain of the levels between is small. The
         last one is the first that lacks nothing of the data, or level 2 or 1.

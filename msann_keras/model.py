@@ -34,7 +34,7 @@ _COMPILE, _FIT = signature(keras.Model.compile), signature(keras.Model.fit)
 
 @keras.saving.register_keras_serializable("msann_keras")
 class MultilevelModel(keras.Model):
-    """A `keras.Model` with `MultilevelDense` layers, trained one level at a time.
+    """Trains a `keras.Model` with `MultilevelDense` layers, one level at a time.
 
     Made by `multilevel(model, ...)`, or by hand like any functional or subclassed
     model. It is compiled, fitted, evaluated and saved as always. What differs:
@@ -86,12 +86,12 @@ class MultilevelModel(keras.Model):
 
     @property
     def multilevel_layers(self) -> list[MultilevelDense]:
-        """Every `MultilevelDense` in the model, nested ones too."""
+        """List every `MultilevelDense` in the model, nested ones too."""
         return multilevel_within(self)
 
     @property
     def depth(self) -> int:
-        """L, the coarsest level of the model's layers.
+        """Return L, the coarsest level of the model's layers.
 
         Raises:
             ValueError: There is no multilevel layer, or their depths differ.
@@ -106,7 +106,7 @@ class MultilevelModel(keras.Model):
 
     @property
     def hierarchy(self) -> Hierarchy:
-        """Sizes, parameters and costs of the levels; prints as a table."""
+        """Show sizes, parameters and costs of the levels; it prints as a table."""
         layers = self.multilevel_layers
         self._check_built()
         ordinary = [v for v in self.trainable_weights if not hasattr(v, "level")]
@@ -117,7 +117,7 @@ class MultilevelModel(keras.Model):
 
     @property
     def level(self) -> int:
-        """The level that training steps train; `EVERY_LEVEL` (-1) for all at once."""
+        """Tell which level training steps train; `EVERY_LEVEL` (-1) is all at once."""
         return self._level
 
     @level.setter
@@ -126,7 +126,7 @@ class MultilevelModel(keras.Model):
 
     @property
     def progress(self) -> Progress:
-        """How far the current schedule has been walked; saved with the model."""
+        """Tell how far the current schedule has been walked; saved with the model."""
         self._check_compiled()
         if self.session is not None:
             return self.session.progress
@@ -134,11 +134,11 @@ class MultilevelModel(keras.Model):
 
     @property
     def cost(self) -> float:
-        """C(t) of the current schedule so far (section 4.1)."""
+        """Return C(t) of the current schedule so far (section 4.1)."""
         return self.progress.cost(self.hierarchy.shares)
 
     def merge(self, name: str | None = None) -> keras.Model:
-        """The plain model with the same predictions: Dense layers with weights Theta.
+        """Make the plain model with the same predictions: `Dense` with weights Theta.
 
         Returns:
             A new functional model, not compiled. Layers keep their names, and ordinary
@@ -159,18 +159,18 @@ class MultilevelModel(keras.Model):
 
     @property
     def trainable_weights(self):
-        """All of them; within a training step those of the level that trains."""
+        """List all of them; within a training step, those of the level that trains."""
         return at_level(super().trainable_weights, self._training_level)
 
     @property
     def trainable_variables(self):
-        """The same: custom training steps ask for either."""
+        """List the same: custom training steps ask for either."""
         return at_level(super().trainable_variables, self._training_level)
 
     def compile(
         self, optimizer="rmsprop", loss=None, loss_weights=None, *args, **kwargs
     ):
-        """As `keras.Model.compile`, with one copy of `optimizer` for each level."""
+        """Compile as `keras.Model.compile` does, with a copy of `optimizer` a level."""
         given = _COMPILE.bind(self, optimizer, loss, loss_weights, *args, **kwargs)
         steps = given.arguments.get("steps_per_execution", 1)
         checks.integer("steps_per_execution", steps, least=1, most=MAX_STEPS)
@@ -220,7 +220,7 @@ class MultilevelModel(keras.Model):
             self._build_optimizer()
 
     def load_weights(self, *args, **kwargs):
-        """As `keras.Model.load_weights`, the optimizers' slots included."""
+        """Load weights as `keras.Model` does, the optimizers' slots included."""
         if self.compiled and self.built and self.optimizer is not None:
             self.optimizer = self._multilevel(self.optimizer)
             with here.place_of(self):
@@ -228,7 +228,7 @@ class MultilevelModel(keras.Model):
         return super().load_weights(*args, **kwargs)
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.fit`. Ends with `level` as it was, whatever happens.
+        """Train as `keras.Model.fit` does; `level` ends as it was, whatever happens.
 
         Raises:
             ValueError: NaN in `x` or `y` (NumPy arrays are looked through), two
@@ -261,13 +261,13 @@ class MultilevelModel(keras.Model):
             self._level, self.session = level, None
 
     def fine_gradient(self) -> FineGradient:
-        """The engine that trains with the fine gradient."""
+        """Return the engine that trains with the fine gradient."""
         if self._fine_gradient is None:
             self._fine_gradient = FineGradient(self)
         return self._fine_gradient
 
     def program(self, consistency: int = 0) -> Any:
-        """The compiled cycles on coarsened data, made when first asked for."""
+        """Return the compiled cycles on coarsened data; the first call makes them."""
         from msann_keras.engines.coarsened.program import Program  # not torch's
 
         if consistency not in self._programs:
@@ -276,7 +276,7 @@ class MultilevelModel(keras.Model):
 
     @property
     def compile_seconds(self) -> float:
-        """What tracing and compiling cycles on coarsened data has taken so far."""
+        """Tell how long tracing and compiling cycles on coarsened data took so far."""
         return sum(program.compile_seconds for program in self._programs.values())
 
     def make_train_function(self, force=False):

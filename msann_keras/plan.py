@@ -40,7 +40,7 @@ def plan(
     depth: int | str = "auto",
     batch_size: int = 32,
 ) -> Plan:
-    """Say what a coarse start would do for a model on some data, and why.
+    """Tell what a coarse start would do for a model, before anything trains.
 
     Args:
         model: A built Sequential or functional model, as `warm_start` takes it; it need

@@ -20,7 +20,7 @@ MAX_WEIGHT = 1e60
 
 
 def adjacency(graph: Any, argument: str = "graph") -> sparse.csr_array:
-    """A, the adjacency matrix, checked.
+    """Check a graph and return its adjacency matrix A, sparse and symmetric.
 
     Args:
         graph: A networkx graph (edge attribute `weight` if there is one), or a sparse
@@ -115,7 +115,7 @@ def _check_weights(A, argument):
 
 
 def laplacian(graph: Any) -> sparse.csr_array:
-    """L = A - D, the paper's sign: the Laplacian of the continuum (section 3.1).
+    """Return L = A - D with the paper's sign, the Laplacian of the continuum (3.1).
 
     >>> laplacian(nx.path_graph(3)).toarray()
     array([[-1.,  1.,  0.],

@@ -15,7 +15,7 @@ from msann.graphs.products import grid_graph
 
 
 def hop_distances(graph: Any) -> np.ndarray:
-    """T, the number of edges on a shortest path between any two nodes (section 3.2.1).
+    """Count the edges on a shortest path between any two nodes: T of section 3.2.1.
 
     Returns:
         float64 array `(n, n)`.
@@ -33,7 +33,7 @@ def hop_distances(graph: Any) -> np.ndarray:
 
 
 class Distances:
-    """T as an operator: `distances @ X`, without the matrix where the graph allows.
+    """Multiplies by T, `distances @ X`, without its matrix where the graph allows.
 
     On a path hops are summed up cumulatively, on a ring they are a convolution, and on
     a grid or torus they add up over the axes; each costs O(n) a column, or O(n log n).
@@ -56,7 +56,7 @@ class Distances:
 
     @classmethod
     def of(cls, A: sparse.csr_array) -> Distances:
-        """Of an adjacency matrix that was checked before."""
+        """Make one from an adjacency matrix that was checked before."""
         distances = cls.__new__(cls)
         distances._set(A)
         return distances
@@ -85,7 +85,7 @@ class Distances:
         return result.reshape(X.shape)
 
     def toarray(self) -> np.ndarray:
-        """The dense matrix."""
+        """Return the dense matrix."""
         if self._matrix is not None:
             return self._matrix
         check_dense("hop distances", *self.shape)

@@ -17,7 +17,7 @@ from msann.graphs.adjacency import adjacency
 
 
 def box_product(*graphs: Any) -> sparse.csr_array:
-    """A of the box product: an edge moves in one factor (3.1); Figure 1, right.
+    """Return A of the box product: an edge moves in one factor (3.1); Figure 1, right.
 
     Raises:
         ValueError: No graphs, what `adjacency` refuses, or a product too large.
@@ -33,7 +33,7 @@ def box_product(*graphs: Any) -> sparse.csr_array:
 
 
 def cross_product(first: Any, second: Any) -> sparse.csr_array:
-    """A of the cross product: an edge moves in both factors; Figure 1, left.
+    """Return A of the cross product: an edge moves in both factors; Figure 1, left.
 
     It need not be connected.
 
@@ -55,7 +55,7 @@ def cross_product(first: Any, second: Any) -> sparse.csr_array:
 
 
 def grid_graph(*shape: int, periodic: bool = False) -> sparse.csr_array:
-    """A of a grid, the box product of paths; of a torus if `periodic`, of cycles.
+    """Return A of a grid, the box product of paths, or of a torus if `periodic`.
 
     Two nodes in a ring share one edge.
 

@@ -20,7 +20,7 @@ from msann.optimal.objective import Objective
 
 
 def assignment(objective: Objective) -> np.ndarray | None:
-    """The global optimum as a matching of eigenvectors, where that is one.
+    """Find the global optimum as a matching of eigenvectors, where it is one.
 
     Returns:
         P = U2 M U1^T, or `None` where no assignment is known to be optimal.

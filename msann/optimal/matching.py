@@ -18,7 +18,7 @@ TIE = 1e-12
 
 
 def minimal_matching(coarse, fine) -> np.ndarray:
-    """The lexicographically first of the cheapest matchings of sorted values.
+    """Match sorted values at the least cost; of equals, the lexicographically first.
 
     Args:
         coarse: Ascending array `(n1,)`, eigenvalues of the smaller graph.

@@ -26,7 +26,7 @@ SMALL = 256
 
 
 class Term(NamedTuple):
-    """||P X1 / sqrt(c) - sqrt(c) X2 P||_F^2 for two symmetric operators.
+    """Measures ||P X1 / sqrt(c) - sqrt(c) X2 P||_F^2 for two symmetric operators.
 
     Attributes:
         X1: Of the coarse graph: anything with `X1 @ array`.
@@ -41,21 +41,21 @@ class Term(NamedTuple):
     weight: float
 
     def residual(self, P):
-        """P X1 / sqrt(c) - sqrt(c) X2 P."""
+        """Return P X1 / sqrt(c) - sqrt(c) X2 P."""
         root = np.sqrt(self.scale)
         return (self.X1 @ P.T).T / root - root * (self.X2 @ P)
 
     def value(self, P) -> float:
-        """The squared norm, without the weight."""
+        """Return the squared norm, without the weight."""
         return float(np.sum(self.residual(P) ** 2))
 
     def gradient(self, P):
-        """2 (R X1 / sqrt(c) - sqrt(c) X2 R), R the residual; without the weight."""
+        """Return 2 (R X1 / sqrt(c) - sqrt(c) X2 R), R the residual; no weight."""
         return 2 * self.residual(self.residual(P))
 
 
 class Objective:
-    """E(P) for a pair of graphs, with derivatives on the Stiefel manifold.
+    """Measures E(P) for a pair of graphs, with derivatives on the Stiefel manifold.
 
     Args:
         coarse: G_1, a graph of n1 nodes (`msann.graphs.adjacency`).
@@ -112,17 +112,17 @@ class Objective:
         return sum(term.weight * term.value(P) for term in self.active)
 
     def terms(self, P) -> tuple[float, float]:
-        """Diffusion and locality, each without its weight 1 - s or s."""
+        """Return diffusion and locality, each without its weight 1 - s or s."""
         P = self._point(P)
         return self.diffusion.value(P), self.locality.value(P)
 
     def gradient(self, P) -> np.ndarray:
-        """The Euclidean gradient; linear, so at Z it is the Hessian times Z."""
+        """Return the Euclidean gradient; it is linear: at Z, the Hessian times Z."""
         P = self._point(P)
         return sum(term.weight * term.gradient(P) for term in self.active)
 
     def terms_and_gradient(self, P) -> tuple[tuple[float, float], np.ndarray]:
-        """`terms` and `gradient`, which share their residuals."""
+        """Return `terms` and `gradient`, which share their residuals."""
         P = self._point(P)
         values, gradient = [], np.zeros(self.shape)
         for term in (self.diffusion, self.locality):
@@ -134,7 +134,7 @@ class Objective:
         return (diffusion, locality), gradient
 
     def riemannian_gradient(self, P) -> np.ndarray:
-        """The gradient along the manifold P^T P = I, with the embedded metric."""
+        """Return the gradient along the manifold P^T P = I (embedded metric)."""
         P = self._point(P)
         return tangent(P, self.gradient(P))
 
@@ -143,7 +143,7 @@ class Objective:
 
 
 def point(P: Any, shape: tuple[int, int]) -> np.ndarray:
-    """P as an array of this shape.
+    """Check P: an array of this shape.
 
     Raises:
         ValueError: Another shape, or no array of finite numbers.
@@ -158,16 +158,16 @@ def point(P: Any, shape: tuple[int, int]) -> np.ndarray:
 
 
 def symmetric(X):
-    """(X + X^T) / 2."""
+    """Return (X + X^T) / 2."""
     return (X + X.T) / 2
 
 
 def tangent(P, X):
-    """The projection of X to the tangent space of the Stiefel manifold at P."""
+    """Project X to the tangent space of the Stiefel manifold at P."""
     return X - P @ symmetric(P.T @ X)
 
 
 def polar(X) -> np.ndarray:
-    """The matrix with orthonormal columns that is nearest to X: X (X^T X)^(-1/2)."""
+    """Find the nearest matrix with orthonormal columns: X (X^T X)^(-1/2)."""
     U, _, V = np.linalg.svd(X, full_matrices=False)
     return U @ V

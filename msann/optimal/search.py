@@ -25,7 +25,7 @@ METHODS = ("auto", "assignment", "trust region")
 
 
 class OptimalProlongation(NamedTuple):
-    """What `optimal_prolongation` found.
+    """Holds what `optimal_prolongation` found: P, its energy, and how sure that is.
 
     Attributes:
         P: Array `(n2, n1)` with orthonormal columns.
@@ -68,7 +68,7 @@ def optimal_prolongation(
     seed: int = 0,
     seconds: float = float("inf"),
 ) -> OptimalProlongation:
-    """The P that minimises E(P) of (3.3), P^T P = I.
+    """Find the P that minimises E(P) of (3.3), with P^T P = I.
 
     Minimisers are never unique (signs, rotations within eigenspaces): compare E, not
     entries.

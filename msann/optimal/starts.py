@@ -27,7 +27,7 @@ STARTS = ("matching", "spectral", "greedy", "joint", "identity", "random", "pair
 def start(
     name: str, objective: Objective, *, seed: int = 0, smaller=None
 ) -> np.ndarray:
-    """A start by name.
+    """Make a start by its name.
 
     Args:
         name: "matching", m* of (3.2) for the Laplacians as a 0/1 matrix; "spectral",
@@ -83,7 +83,7 @@ def start(
 
 
 def several(objective: Objective, seed: int) -> Iterator[np.ndarray]:
-    """Good and varied starts without end: from spectra, then random ones.
+    """Yield good and varied starts without end: from spectra, then random ones.
 
     On small graphs, where L counts for much, there is one that suits L first too.
     """
@@ -99,13 +99,13 @@ def several(objective: Objective, seed: int) -> Iterator[np.ndarray]:
 
 
 def pushed(P, rng: np.random.Generator, size: float = 1e-3) -> np.ndarray:
-    """P moved at random, by `size` in every column: off a saddle, or a symmetry."""
+    """Move P at random, by `size` in every column: off a saddle, or a symmetry."""
     step = tangent(P, rng.standard_normal(P.shape))
     return polar(P + size * step / np.sqrt(P.shape[0]))
 
 
 def greedy(objective: Objective, term: Term) -> np.ndarray:
-    """U2 M diag(sigma) U1^T of one term's spectra, its signs chosen for the other.
+    """Match one term's spectra, U2 M diag(sigma) U1^T, its signs chosen for the other.
 
     For the one term every choice of signs is optimal; the other one is a quadratic
     form in them, which is lowered one sign at a time.
@@ -119,7 +119,7 @@ def greedy(objective: Objective, term: Term) -> np.ndarray:
 
 
 def joint(objective: Objective, term: Term) -> np.ndarray:
-    """As `greedy`, but between eigenvectors that are matched for all terms.
+    """Do as `greedy`, but between eigenvectors that are matched for all terms.
 
     Between one term's eigenvectors E has a part for each pair of them, which an
     assignment minimises, and a part that couples pairs, for which signs are chosen. On
@@ -166,7 +166,7 @@ def _signed(objective, term, U1, U2):
 
 
 def interpolated(objective: Objective, smaller) -> np.ndarray:
-    """H2 P H1^T of a smaller P, H linear interpolation (`closed_forms.hat`).
+    """Refine a smaller P: H2 P H1^T, H linear interpolation (`closed_forms.hat`).
 
     What `smaller` says nothing about, the fine vibrations, is as in the pair matrix.
 

@@ -18,7 +18,7 @@ from msann.optimal.spectral import SpectralForm
 
 
 class Minimum(NamedTuple):
-    """Where a local search ended.
+    """Holds where a local search ended.
 
     Attributes:
         P: Array `(n2, n1)` with orthonormal columns.
@@ -45,7 +45,7 @@ def minimise(
     max_iterations: int = 1000,
     seconds: float = float("inf"),
 ) -> Minimum:
-    """The local minimum that the trust region finds from P.
+    """Descend from P to a local minimum by a trust region.
 
     Args:
         form: E.

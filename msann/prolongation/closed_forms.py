@@ -41,7 +41,7 @@ from msann.prolongation.splines import box, hat, sizes
 
 
 def band(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
-    """The smoothest n1 vibrations of the fine graph stand for those of the coarse one.
+    """Let the smoothest n1 vibrations of the fine graph stand for the coarse one's.
 
     On paths C2[:, :n1] C1^T with the orthonormal DCT-II, on cycles the Dirichlet
     kernel: interpolation by cosines and by Fourier series at cell centres. Composites
@@ -73,7 +73,7 @@ def band(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
 
 
 def decimation(coarse: int, fine: int) -> Aggregation:
-    """Every m-th node: injection, as multigrid people call its transpose.
+    """Keep every m-th node: injection, as multigrid people call its transpose.
 
     Columns of the identity: each coarse node is the first fine node of its cell. It
     keeps no constants.
@@ -100,7 +100,7 @@ def decimation(coarse: int, fine: int) -> Aggregation:
 
 
 def daubechies4(coarse: int, fine: int) -> Matrix:
-    """Daubechies' scaling filter of four taps on a cycle, for n2 = 2 n1.
+    """Use Daubechies' scaling filter of four taps on a cycle, for n2 = 2 n1.
 
     Orthonormal, local, and exact for linear functions, at the price of symmetry. On
     cycles at beta = 1/2 and s = 1 its E is that of the pair matrix.
@@ -136,7 +136,7 @@ def daubechies4(coarse: int, fine: int) -> Matrix:
 
 
 def cover(coarse: int, fine: int) -> Aggregation:
-    """[I; I; ..] / sqrt m: the cycle of m n nodes winds m times around that of n.
+    """Wind the cycle of m n nodes m times around that of n: [I; I; ..] / sqrt m.
 
     A global optimum of the diffusion term, E = 0 at s = 0, and of those columns of
     Figure 3 that are fully diffuse; nonlocal. The cycle of two nodes, a single edge, is
@@ -162,7 +162,7 @@ def cover(coarse: int, fine: int) -> Aggregation:
 
 
 def fold(coarse: int, fine: int) -> Aggregation:
-    """[I; J; I; ..] / sqrt m, J the reversal: a path folded m times onto another.
+    """Fold a path m times onto a shorter one: [I; J; I; ..] / sqrt m, J the reversal.
 
     A global optimum of the diffusion term, E = 0 at s = 0; nonlocal. For m = 2 it is
     C2[:, ::2] C1^T with the orthonormal DCT-II.
@@ -219,7 +219,7 @@ def closed_form(
     *,
     periodic: bool = False,
 ) -> Prolongation:
-    """A family by name; between grids or tori, its Kronecker product over the axes.
+    """Make a family by name; between grids or tori, its Kronecker product over axes.
 
     Args:
         name: Of `PATHS`, or of `CYCLES` if `periodic`.

@@ -20,7 +20,7 @@ from msann.prolongation.operators import (
 
 
 def as_aggregation(P: Prolongation) -> Aggregation:
-    """`P` as an `Aggregation`.
+    """Turn `P` into an `Aggregation` if it is one.
 
     Raises:
         ValueError: `P` is a dense matrix, which has no aggregates.
@@ -35,7 +35,7 @@ def as_aggregation(P: Prolongation) -> Aggregation:
 
 
 def nearest(P: Prolongation) -> np.ndarray:
-    """The coarse node that weighs most for each fine node, as labels `(fine,)`.
+    """Find the coarse node that weighs most for each fine node: labels `(fine,)`.
 
     >>> nearest(Kronecker(Aggregation([0, 0]), Matrix(np.eye(3)[:, [2, 0]])))
     array([1, 0, 0, 1, 0, 0])
@@ -52,7 +52,7 @@ def nearest(P: Prolongation) -> np.ndarray:
 
 
 def permuted(P: Prolongation, order) -> Prolongation:
-    """P with its rows in another order: row i of the result is row `order[i]` of P.
+    """Reorder the rows of P: row i of the result is row `order[i]` of P.
 
     Raises:
         ValueError: `order` does not hold each of P's rows once.
@@ -71,7 +71,7 @@ def permuted(P: Prolongation, order) -> Prolongation:
 
 
 def compose(*chain: Prolongation) -> Prolongation:
-    """The product P^(0) P^(1) .. of a chain, finest first, as one operator.
+    """Multiply a chain of prolongations, finest first, into one: P^(0) P^(1) ..
 
     Aggregations, grids and identities stay what they are; a dense factor makes the
     product dense.
@@ -91,7 +91,7 @@ def compose(*chain: Prolongation) -> Prolongation:
 def fitting(
     chain: Sequence[Prolongation], argument: str = "chain"
 ) -> tuple[Prolongation, ...]:
-    """A chain of prolongations, finest first, of which neighbours fit.
+    """Check that neighbours in a chain of prolongations fit, and return the chain.
 
     Args:
         chain: The prolongations.

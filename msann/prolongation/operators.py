@@ -25,7 +25,7 @@ ORTHONORMAL_TOLERANCE = 1e-6
 
 
 class Prolongation(ABC):
-    """P of shape `(fine, coarse)` with orthonormal columns.
+    """Takes vectors from a coarse space to a fine one, by P with orthonormal columns.
 
     A subclass sets `shape` and defines `_prolong` and `_restrict`, as one of SciPy's
     `LinearOperator` defines `_matvec` and `_rmatvec`.
@@ -34,7 +34,7 @@ class Prolongation(ABC):
     shape: tuple[int, int]
 
     def prolong(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
-        """P applied along `axis`, whose size goes from `coarse` to `fine`.
+        """Apply P along `axis`, whose size goes from `coarse` to `fine`.
 
         Raises:
             ValueError: An axis of another size, or that x does not have.
@@ -43,7 +43,7 @@ class Prolongation(ABC):
         return self._prolong(x, axis, xp)
 
     def restrict(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
-        """P^T applied along `axis`, whose size goes from `fine` to `coarse`.
+        """Apply P^T along `axis`, whose size goes from `fine` to `coarse`.
 
         Raises:
             ValueError: As for `prolong`.
@@ -72,7 +72,7 @@ class Prolongation(ABC):
         return x, axis % len(shape)
 
     def matrix(self) -> np.ndarray:
-        """P as a dense float64 array, for looking at and for tests."""
+        """Return P as a dense float64 array, for looking at and for tests."""
         return self.prolong(np.eye(self.shape[1]), axis=0)
 
     def __repr__(self):
@@ -80,7 +80,7 @@ class Prolongation(ABC):
 
 
 class Identity(Prolongation):
-    """No coarsening: every level of the space is the space itself."""
+    """Coarsens nothing: every level of the space is the space itself."""
 
     def __init__(self, size: int):
         size = integer("size", size, least=1)
@@ -93,7 +93,7 @@ class Identity(Prolongation):
 
 
 class Aggregation(Prolongation):
-    """Each fine node belongs to one coarse node: one non-zero in every row of P.
+    """Gives each fine node to one coarse node: one non-zero in every row of P.
 
     Args:
         labels: Integer array `(fine,)`, the coarse node of each fine node; every
@@ -190,7 +190,7 @@ class Aggregation(Prolongation):
 
 
 class Kronecker(Prolongation):
-    """P_1 (x) P_2 (x) ..: one prolongation along each axis of a grid.
+    """Applies one prolongation along each axis of a grid: P_1 (x) P_2 (x) ..
 
     Nodes are numbered in row-major (C) order, as `numpy.reshape` does.
 
@@ -230,7 +230,7 @@ class Kronecker(Prolongation):
 
 
 class Matrix(Prolongation):
-    """Any matrix with orthonormal columns.
+    """Uses any matrix with orthonormal columns as a prolongation.
 
     Args:
         matrix: Array `(fine, coarse)`, fine >= coarse.
@@ -264,7 +264,7 @@ class Matrix(Prolongation):
 
     @classmethod
     def orthonormal(cls, matrix: np.ndarray) -> Matrix:
-        """One whose columns are orthonormal by how it was made; nothing is checked.
+        """Make one whose columns are orthonormal by construction; nothing is checked.
 
         The check takes as long as a product of two such matrices.
         """
@@ -273,7 +273,7 @@ class Matrix(Prolongation):
         return result
 
     def matrix(self):
-        """The matrix itself."""
+        """Return the matrix itself."""
         return self._matrix
 
     def _prolong(self, x, axis, xp):

@@ -17,7 +17,7 @@ from msann.prolongation.operators import Aggregation, Matrix, Prolongation
 
 
 def box(coarse: int, fine: int, *, masses=None) -> Prolongation:
-    """Piecewise constants, the Haar scaling function: W (W^T W)^(-1/2).
+    """Average over intervals, Haar's scaling function: W (W^T W)^(-1/2).
 
     W holds the overlaps of fine and coarse cells. For n2 = 2 n1 this is the pair
     matrix, the paper's choice (Figure 3, cycle column 3 and, by Kronecker products,
@@ -60,7 +60,7 @@ def box(coarse: int, fine: int, *, masses=None) -> Prolongation:
 
 
 def hat(coarse: int, fine: int, *, periodic: bool = False, masses=None) -> Matrix:
-    """Linear interpolation between cell centres, orthonormalised by its polar factor.
+    """Interpolate linearly between cell centres, orthonormalised by the polar factor.
 
     It is multigrid's usual interpolation, and the linear spline of Battle and Lemarie
     where the graphs are cycles. Beyond the first and the last centre of a path it is

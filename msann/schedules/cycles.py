@@ -24,7 +24,7 @@ from msann.schedules.schedule import (
 
 @dataclass(frozen=True)
 class Growing:
-    """Smoothing steps that grow with the level: `first` at level 0, times `factor`.
+    """Lets smoothing steps grow with the level: `first` at level 0, times `factor`.
 
     With factor 2 a V-cycle does the work of a W-cycle with far fewer transfers.
 
@@ -45,7 +45,7 @@ class Growing:
         object.__setattr__(self, "factor", number("factor", self.factor, above=0))
 
     def at(self, level: int) -> int:
-        """Steps at a level, at least one.
+        """Return the steps at a level, at least one.
 
         Raises:
             ValueError: More than anybody could train.
@@ -73,7 +73,7 @@ def gamma_cycle(
     smoothing_steps: Steps = 1,
     variant: str = "paper",
 ) -> Schedule:
-    """The paper's cycle: V for `gamma` = 1, W for 2 (Algorithm 3.1, Figure 4).
+    """Make the paper's cycle: V for `gamma` = 1, W for 2 (Algorithm 3.1, Figure 4).
 
     Args:
         depth: L, the coarsest level; 0 is plain training.
@@ -109,7 +109,7 @@ def gamma_cycle(
 
 
 def f_cycle(depth: int, smoothing_steps: Steps = 1) -> Schedule:
-    """The F-cycle: each visit recurses once as an F-cycle, then once as a V-cycle.
+    """Make the F-cycle: each visit recurses once as an F-cycle, then as a V-cycle.
 
     Its cost lies between those of the V- and the W-cycle.
 
@@ -138,7 +138,7 @@ def f_cycle(depth: int, smoothing_steps: Steps = 1) -> Schedule:
 
 
 def sawtooth(depth: int, smoothing_steps: Steps = 1) -> Schedule:
-    """A V-cycle that trains on its way up only: no smoothing before the descent.
+    """Make a V-cycle that trains on its way up only, not before it descends.
 
     So the first cycle is nested iteration, and level 0 is visited once a cycle.
 
@@ -166,7 +166,7 @@ def full_multigrid(
     cycles: int = 1,
     start_steps: Steps | None = None,
 ) -> Schedule:
-    """A full-multigrid start: cycles from the coarsest level up, then `gamma_cycle`.
+    """Start with cycles from the coarsest level up, then go on by `gamma_cycle`.
 
     Args:
         depth: L, the coarsest level.
@@ -202,12 +202,12 @@ def full_multigrid(
 
 
 def plain() -> Schedule:
-    """Level 0 only: the paper's default network, whatever the depth."""
+    """Train level 0 only: the paper's default network, whatever the depth."""
     return Schedule((Visit(0, 1),))
 
 
 def simultaneous() -> Schedule:
-    """Every level in every batch: the control of section 4.4 and Figure 7."""
+    """Train every level in every batch: the control of section 4.4 and Figure 7."""
     return Schedule((Visit(EVERY_LEVEL, 1),))
 
 

@@ -25,14 +25,14 @@ MAX_STEPS = 10**12
 
 
 class Visit(NamedTuple):
-    """One stay at a level: `steps` batches at `level` (0 the finest)."""
+    """Stays at `level` (0 the finest) for `steps` batches."""
 
     level: int
     steps: int
 
 
 class State(NamedTuple):
-    """What a schedule is told when it is asked for the next visits.
+    """Tells a schedule where training stands when it is asked for the next visits.
 
     Attributes:
         position: Batches since the schedule began.
@@ -51,7 +51,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Visits to make once (`start`), then visits to repeat for ever (`cycle`).
+    """Says which level trains when: visits once, `start`, then for ever, `cycle`.
 
     Args:
         cycle: Non-empty sequence of `Visit`, at least one batch in all.
@@ -86,7 +86,7 @@ class Schedule:
 
     @property
     def depth(self) -> int:
-        """The coarsest level that any visit names."""
+        """Return the coarsest level that any visit names."""
         return max(0, *(visit.level for visit in self.start + self.cycle))
 
     @cached_property
@@ -99,16 +99,16 @@ class Schedule:
 
     @property
     def start_batches(self) -> int:
-        """Batches before the first cycle."""
+        """Count the batches before the first cycle."""
         return self._start_ends[-1] if self.start else 0
 
     @property
     def batches_per_cycle(self) -> int:
-        """Batches of one cycle, all levels together."""
+        """Count the batches of one cycle, all levels together."""
         return self._cycle_ends[-1]
 
     def take(self, position: int, count: int) -> tuple[Visit, ...]:
-        """The visits that cover `count` batches from batch number `position`.
+        """Return the visits that cover `count` batches from batch number `position`.
 
         Visits are cut where the window begins and ends, and neighbours at one
         level are joined, so that each can be run without a stop.
@@ -136,7 +136,7 @@ class Schedule:
         return _merged([*visits, Visit(self.cycle[0].level, endless)])
 
     def next(self, state: State) -> tuple[Visit, ...]:
-        """The visits of the next call, which `fit` asks for before each.
+        """Return the visits of the next call, which `fit` asks for before each.
 
         Here they follow from the position alone. A subclass that decides by the logs
         or the clock overrides this; `cycle` then only says what a cycle costs about.
@@ -152,7 +152,7 @@ class Schedule:
         return self.take(state.position, count)
 
     def to_cycle_end(self, position: int, cycles: int = 1) -> int:
-        """Batches from batch number `position` to the end of its cycle, or of more.
+        """Count the batches from number `position` to the end of its cycle, or of more.
 
         >>> from msann.schedules import gamma_cycle
         >>> gamma_cycle(depth=1).to_cycle_end(position=4)
@@ -164,7 +164,7 @@ class Schedule:
         return integer("cycles", cycles, least=1) * self.batches_per_cycle - done
 
     def walk(self, position: int = 0) -> Iterator[Visit]:
-        """The visits from batch number `position` on, without end."""
+        """Yield the visits from batch number `position` on, without end."""
         return self._walk(integer("position", position, least=0))
 
     def _walk(self, position):
@@ -178,7 +178,7 @@ class Schedule:
             yield from self.cycle
 
     def batches_at(self, level: int) -> int:
-        """Batches that one cycle spends at `level`."""
+        """Count the batches that one cycle spends at `level`."""
         level = integer("level", level, least=EVERY_LEVEL)
         return sum(visit.steps for visit in self.cycle if visit.level == level)
 

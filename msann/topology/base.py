@@ -33,7 +33,7 @@ MAX_DEPTH = 64
 
 
 class Topology(ABC):
-    """The shape of a space of `size` nodes. Subclass it to bring your own.
+    """Says what a space of `size` nodes looks like. Subclass it to bring your own.
 
     A subclass has a `size`, `coarsen()` and a name of its own, and can be hashed. A
     frozen dataclass with plain fields is saved with a model as it is; another has
@@ -73,15 +73,15 @@ class Topology(ABC):
 
     @abstractmethod
     def coarsen(self) -> tuple[Prolongation, Topology]:
-        """The prolongation P to this topology from the next coarser one, and that."""
+        """Return the next coarser topology, behind the prolongation P from it."""
 
     @property
     def max_depth(self) -> float:
-        """How often the space can be coarsened; one node is the end."""
+        """Tell how often the space can be coarsened; one node is the end."""
         return math.ceil(math.log2(self.size))
 
     def get_config(self) -> dict[str, Any]:
-        """The topology as plain JSON values, which `from_config` reads.
+        """Describe the topology by plain JSON values, which `from_config` reads.
 
         >>> from msann.topology import grid
         >>> grid(4, 4).get_config()
@@ -107,7 +107,7 @@ class Topology(ABC):
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> Topology:
-        """The topology that `get_config` described.
+        """Make the topology that `get_config` described.
 
         Raises:
             ValueError: An unknown kind, or fields that it does not have.
@@ -133,7 +133,7 @@ class Topology(ABC):
 
     @classmethod
     def from_fields(cls, **values: Any) -> Topology:
-        """Build one from the values of `get_config`."""
+        """Make one from the values of `get_config`."""
         return cls(
             **{
                 name: Topology.from_config(value)
@@ -204,7 +204,7 @@ class Stored(Topology):
 
 
 class Chain(NamedTuple):
-    """The levels of one space.
+    """Holds the levels of one space: sizes, and the P between neighbours.
 
     Attributes:
         topology: The finest one.
@@ -218,14 +218,14 @@ class Chain(NamedTuple):
 
     @property
     def composites(self) -> tuple[Prolongation, ...]:
-        """P^(0) .. P^(l-1) for each level l, from there to level 0.
+        """Return P^(0) .. P^(l-1) for each level l, from there to level 0.
 
         The identity for l = 0. They are made when they are first asked for.
         """
         return _composites(self.topology, len(self.steps))
 
     def between(self, coarse: int, fine: int) -> Prolongation:
-        """The prolongation from one level to a finer one, P^(fine) .. P^(coarse-1).
+        """Return the P from one level to a finer one, P^(fine) .. P^(coarse-1).
 
         Raises:
             ValueError: No such levels.
@@ -242,7 +242,7 @@ class Chain(NamedTuple):
         return reduce(compose, self.steps[fine:coarse], nothing)
 
     def column_sums(self, level: int) -> np.ndarray:
-        """c = P^T 1, P the prolongation from `level` to level 0.
+        """Return c = P^T 1, P being the prolongation from `level` to level 0.
 
         Raises:
             ValueError: No such level.

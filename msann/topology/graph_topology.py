@@ -106,7 +106,7 @@ def graph(
     lineage: Sequence[Any] | None = None,
     cache: str | os.PathLike | None = None,
 ) -> GraphTopology:
-    """Any connected graph as a topology, one node for each unit of a space.
+    """Use any connected graph as a topology, one node for each unit of a space.
 
     Aggregates hold two nodes or a few, and equal weights for all level-0 nodes that a
     coarse node stands for, so that every composite keeps constants, as training on

@@ -185,7 +185,7 @@ class Torus(Grid):
 
 
 def path(size: int, *, prolongation: str = "pair") -> Path:
-    """A path of `size` nodes: pairs merge, ceil(size/2) remain.
+    """Arrange `size` nodes in a row: pairs merge, ceil(size/2) remain.
 
     Args:
         size: n.
@@ -213,7 +213,7 @@ def path(size: int, *, prolongation: str = "pair") -> Path:
 
 
 def cycle(size: int, *, prolongation: str = "pair") -> Cycle:
-    """A ring of `size` nodes.
+    """Arrange `size` nodes in a ring.
 
     Args:
         size: n.
@@ -233,7 +233,7 @@ def cycle(size: int, *, prolongation: str = "pair") -> Cycle:
 
 
 def grid(*shape: int, prolongation: str = "pair") -> Grid:
-    """A grid of any number of axes: `grid(32, 32)` for images of 32 x 32 pixels.
+    """Arrange nodes in a grid: `grid(32, 32)` for images of 32 x 32 pixels.
 
     Args:
         shape: Nodes along each axis.
@@ -252,7 +252,7 @@ def grid(*shape: int, prolongation: str = "pair") -> Grid:
 
 
 def torus(*shape: int, prolongation: str = "pair") -> Torus:
-    """A torus: rings along any number of axes, nodes in row-major order.
+    """Arrange nodes in a torus: rings along any number of axes, in row-major order.
 
     Args:
         shape: Nodes along each axis.
@@ -271,7 +271,7 @@ def torus(*shape: int, prolongation: str = "pair") -> Torus:
 
 
 def square_grid(size: int) -> Grid:
-    """The grid of two axes, as square as `size` allows.
+    """Arrange nodes in a grid of two axes, as square as `size` allows.
 
     >>> square_grid(1024).shape, square_grid(128).shape
     ((32, 32), (8, 16))

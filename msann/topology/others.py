@@ -164,7 +164,7 @@ class Given(Stored):
 
 
 def shuffled(base: Topology, *, seed: int, redraw: bool = False) -> Shuffled:
-    """Another topology with its nodes in random order: the control of Figure 7.
+    """Put another topology's nodes in random order: the control of Figure 7.
 
     Args:
         base: The topology to shuffle, an aggregation (path, cycle, grid) or dense.
@@ -182,7 +182,7 @@ def shuffled(base: Topology, *, seed: int, redraw: bool = False) -> Shuffled:
 
 
 def slower(base: Topology, *, least: int = 1) -> Slower:
-    """A topology that coarsens at every second level, as hidden spaces may.
+    """Coarsen a topology at every second level only, as hidden spaces may.
 
     Args:
         base: The topology that coarsens.
@@ -198,7 +198,7 @@ def slower(base: Topology, *, least: int = 1) -> Slower:
 
 
 def random_orthogonal(size: int, *, seed: int) -> RandomOrthogonal:
-    """Random orthonormal columns, which know nothing of the data's shape.
+    """Draw random orthonormal columns, which know nothing of the data's shape.
 
     >>> P, _ = random_orthogonal(6, seed=5).coarsen()
     >>> np.allclose(P.matrix().T @ P.matrix(), np.eye(3))
@@ -208,7 +208,7 @@ def random_orthogonal(size: int, *, seed: int) -> RandomOrthogonal:
 
 
 def identity(size: int) -> Unstructured:
-    """A space that keeps all its nodes at every level.
+    """Keep all `size` nodes of a space at every level.
 
     >>> identity(10).coarsen()
     (Identity(10 x 10), Unstructured(size=10))
@@ -217,7 +217,7 @@ def identity(size: int) -> Unstructured:
 
 
 def given(*prolongations: Any) -> Given:
-    """Your own chain of prolongations, finest first.
+    """Bring your own chain of prolongations, finest first.
 
     Args:
         prolongations: Matrices `(fine, coarse)` with orthonormal columns, or

@@ -22,7 +22,7 @@ BY_NAME: dict[str, Callable[[int], Topology]] = {
 
 
 def resolve(topology: Any, size: int, argument: str) -> Topology:
-    """The topology that a user means for a space of `size` nodes.
+    """Find the topology that a user means by a name, a graph, a config, or nothing.
 
     Args:
         topology: A `Topology`, its config, a name, a networkx graph or sparse matrix,

@@ -193,11 +193,11 @@ class CycleSchedule(keras.callbacks.Callback):
 
     @property
     def reads_data(self) -> bool:
-        """Whether the data are wanted before Keras's own `fit` reads them."""
+        """Tell whether the data are wanted before Keras's own `fit` reads them."""
         return self.coarsen_data or self.warm_start
 
     def schedule_for(self, depth: int) -> Schedule:
-        """The schedule for a model of so many levels.
+        """Return the schedule for a model of so many levels.
 
         Raises:
             ValueError: It goes deeper than the model, or trains every level at once

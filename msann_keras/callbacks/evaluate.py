@@ -12,7 +12,7 @@ from msann_keras.backends import here
 
 
 class Evaluate(keras.callbacks.Callback):
-    """Evaluate between compiled calls, every so much training; outside its clock.
+    """Evaluates a model every so much training, outside the clock of training.
 
     It goes by `cost` and `seconds` of the `CycleSchedule` beside it; the seconds are
     those of averaging data and of training alone. With coarsened data a call is a whole
@@ -100,7 +100,7 @@ class Evaluate(keras.callbacks.Callback):
 
 
 class Evaluation(NamedTuple):
-    """What `Evaluate` notes.
+    """Holds what `Evaluate` notes at one evaluation.
 
     Attributes:
         cost: C(t).

@@ -19,7 +19,7 @@ from msann_keras.transfer import sum_of_levels
 
 @keras.saving.register_keras_serializable("msann_keras")
 class MultilevelDense(keras.layers.Layer):
-    """A dense layer whose kernel and bias are sums over levels, (3.6) to (3.8).
+    """Applies a dense layer whose kernel and bias are sums over levels, (3.6) to (3.8).
 
     `Theta = theta_0 + Pro theta_1 + .. + Pro theta_L`, and the output is
     `activation(x Theta + bias)`, as `keras.layers.Dense` has it. Pro is part of the
@@ -143,12 +143,12 @@ class MultilevelDense(keras.layers.Layer):
 
     @property
     def weight_chains(self) -> list[tuple[Chain, ...]]:
-        """What the axes of kernel and bias live on, as `transfer` takes it."""
+        """Return what the axes of kernel and bias live on, as `transfer` takes it."""
         chains = [(self.input_chain, self.output_chain), (self.output_chain,)]
         return chains if self.use_bias else chains[:1]
 
     def level_weights(self, level: int) -> list[keras.Variable]:
-        """theta_l: the kernel and the bias (if any) of a level."""
+        """Return theta_l, the kernel and the bias (if any) of a level."""
         return [self.kernels[level], *self.biases[level : level + 1]]
 
     def check_level(self, level: int) -> None:
@@ -156,7 +156,7 @@ class MultilevelDense(keras.layers.Layer):
         checks.integer("level", level, least=EVERY_LEVEL, most=self.depth)
 
     def theta(self, without: int | None = None):
-        """The kernel and the bias of the plain layer, (3.7) and (3.8).
+        """Return the kernel and the bias of the plain layer, (3.7) and (3.8).
 
         Args:
             without: A level to leave out of the sum.
@@ -267,11 +267,11 @@ class MultilevelDense(keras.layers.Layer):
         return outputs, kernel, bias
 
     def compute_output_shape(self, input_shape):
-        """The input's shape with `units` as its last axis."""
+        """Return the input's shape with `units` as its last axis."""
         return (*input_shape[:-1], self.units)
 
     def get_config(self):
-        """Everything that `from_config` needs."""
+        """Return everything that `from_config` needs."""
         serialize = keras.saving.serialize_keras_object
         topologies = {
             name: value.get_config() if isinstance(value, Topology) else value

@@ -10,7 +10,7 @@ from msann_keras.level_plans import Plan
 
 
 class LevelRecord(NamedTuple):
-    """What one level did.
+    """Tells what one level did.
 
     Attributes:
         level: l.
@@ -30,7 +30,7 @@ class LevelRecord(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What `warm_start` did; `print` shows it.
+    """Tells what `warm_start` did, level by level; `print` shows it.
 
     Attributes:
         plan: What it had planned.

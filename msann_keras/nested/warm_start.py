@@ -42,7 +42,7 @@ def warm_start(
     callbacks: Sequence[keras.callbacks.Callback] | None = None,
     verbose: int | str = "auto",
 ) -> Record:
-    """Start a compiled Keras model where its coarse networks have come to.
+    """Train small copies of a compiled model first, and start the model where they end.
 
     The data are averaged over ever larger neighbourhoods, and the network is made
     smaller with them. The coarsest network, whose steps are many times cheaper, trains

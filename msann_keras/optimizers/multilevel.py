@@ -21,7 +21,7 @@ from msann_keras.optimizers.rates import LevelRate, is_schedule, schedule_of
 
 @keras.saving.register_keras_serializable("msann_keras")
 class MultilevelOptimizer(keras.optimizers.Optimizer):
-    """A copy of an optimizer for each level: own slots, own step count.
+    """Keeps a copy of an optimizer for each level, with slots and steps of its own.
 
     `MultilevelModel.compile` makes one; there is no need to do it by hand. Gradients
     go to the copy of the level whose variables they belong to; variables of no level
@@ -134,12 +134,12 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     @property
     def variables(self):
-        """Step count, progress, and the variables of every copy."""
+        """List the step count, the progress, and the variables of every copy."""
         copies = [*self.levels, *self.packed.values()]
         return self._own + [v for x in copies for v in x.variables]
 
     def pack(self, level: int, size: int, dtype: str | None = None):
-        """The vector of `size` entries that a level is packed into, and its copy."""
+        """Return the vector that a level is packed into, `size` long, and its copy."""
         key = str(level)  # as JSON has it
         if key not in self.packed:
             dtype = dtype or keras.config.floatx()
@@ -185,7 +185,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             here.add_to(variable, value)
 
     def progress_in(self, values: Sequence) -> Progress:
-        """The progress among values of `variables`, as JAX has them in its state.
+        """Find the progress among values of `variables`, as JAX has them in its state.
 
         Loss scaling has variables of its own in front.
         """
@@ -195,7 +195,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         return Progress(**{name: _plain(np.array(x)) for name, x in each.items()})
 
     def with_progress(self, values: Sequence, progress: Progress) -> list:
-        """Such values, with another progress among them."""
+        """Return such values with another progress among them."""
         names = {id(variable): name for name, variable in self._progress.items()}
         result = [*values]
         for place, variable in enumerate(reversed(self.variables), 1):
@@ -207,7 +207,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     @property
     def progress(self) -> Progress:
-        """Batches and examples since `reset_progress`."""
+        """Count batches and examples since `reset_progress`."""
         values = {k: v.numpy() for k, v in self._progress.items()}
         return Progress(**{name: _plain(value) for name, value in values.items()})
 
@@ -234,7 +234,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     @property
     def learning_rate(self):
-        """Level 0's, which every other level's follows."""
+        """Return level 0's rate, which every other level's follows."""
         return self.levels[0].learning_rate
 
     @learning_rate.setter
@@ -244,7 +244,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     @property
     def rate_factors(self) -> tuple[float, ...]:
-        """Learning rate of each level as a multiple of level 0's."""
+        """Return the rate of each level as a multiple of level 0's."""
         return self._rate_factors
 
     @rate_factors.setter
@@ -263,7 +263,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             rate.factor.assign(factor)
 
     def check_factors(self, factors: Sequence[float] | None) -> tuple[float, ...]:
-        """Factors as `use_rates` takes them.
+        """Check factors as `use_rates` takes them, and return them.
 
         Raises:
             ValueError: Not one positive number for each level, level 0's being 1.
@@ -280,7 +280,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
 
     @property
     def loss_scale_factor(self):
-        """Level 0's; setting it sets every level's, each unscales its gradients."""
+        """Return level 0's; setting it sets all, as each unscales its gradients."""
         return self.levels[0].loss_scale_factor
 
     @loss_scale_factor.setter
@@ -309,7 +309,7 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
             variable.assign(store[str(i)])
 
     def get_config(self):
-        """Everything that `from_config` needs."""
+        """Return everything that `from_config` needs."""
         return {
             "name": self.name,
             "optimizer": keras.saving.serialize_keras_object(self.levels[0]),

@@ -13,7 +13,7 @@ from msann_keras.keras_private import variable_index
 
 @keras.saving.register_keras_serializable("msann_keras")
 class TF1RMSprop(keras.optimizers.Optimizer):
-    """RMSProp of TensorFlow 1, the one that the authors' script uses.
+    """Steps as RMSProp of TensorFlow 1 does, which the authors' script uses.
 
     The mean square s starts at one and epsilon stands inside the root:
     `s <- rho s + (1 - rho) g^2`, `variable <- variable - rate g / sqrt(s + epsilon)`.
@@ -53,7 +53,7 @@ class TF1RMSprop(keras.optimizers.Optimizer):
         self.epsilon = checks.number("epsilon", epsilon, above=0)
 
     def build(self, variables):
-        """One mean square a variable, starting at one."""
+        """Make one mean square a variable, starting at one."""
         if self.built:
             return
         super().build(variables)
@@ -62,7 +62,7 @@ class TF1RMSprop(keras.optimizers.Optimizer):
         )
 
     def update_step(self, gradient, variable, learning_rate):
-        """One step of one variable."""
+        """Make one step of one variable."""
         mean_square = self._mean_squares[variable_index(self, variable)]
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype)
@@ -77,5 +77,5 @@ class TF1RMSprop(keras.optimizers.Optimizer):
         )
 
     def get_config(self):
-        """Everything that `from_config` needs."""
+        """Return everything that `from_config` needs."""
         return super().get_config() | {"rho": self.rho, "epsilon": self.epsilon}

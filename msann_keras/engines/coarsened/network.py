@@ -13,7 +13,7 @@ from msann_keras.spaces import walk
 
 
 def coarse_network(model: keras.Model, level: int) -> keras.Model:
-    """M_l, with the restriction of the model's present weights Theta.
+    """Make M_l, with the restriction of the model's present weights Theta.
 
     Args:
         model: A functional `MultilevelModel`.

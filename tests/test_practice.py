@@ -93,6 +93,18 @@ def test_poisson_solves_its_equation():
     assert np.corrcoef(got.ravel(), x.ravel())[0, 1] > 1 - 1e-6
 
 
+def test_allen_cahn_is_solved():
+    """Against explicit steps of Euler's, thousands of them, on the same points."""
+    made = data.allen_cahn(4, side=16, train=1, validation=1, steps=300)
+    y = made.x[0, ..., 0].astype(float)
+    for _ in range(6000):
+        padded = np.pad(y, 1)
+        around = sum(np.roll(padded, s, a) for s in (1, -1) for a in (0, 1))[1:-1, 1:-1]
+        y = y + 1.5 / 6000 * (0.03**2 * (around - 4 * y) * 17**2 + y - y**3)
+    got = made.y[0, ..., 0]
+    assert np.abs(y / np.std(y) * np.std(got) - got).max() < 2e-3
+
+
 def test_burgers_needs_no_more_points_than_it_is_solved_on():
     coarse = data.burgers(4, size=512, train=3, validation=1)
     state = np.fft.rfft(coarse.x.astype(float))

@@ -1,5 +1,6 @@
 """Data of the tasks, made by NumPy and SciPy; they depend on the seed alone."""
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,8 +37,51 @@ def poisson(seed, sides=(64, 64), train=5000, validation=1000, screening=0.0, de
         screening: What the operator has on its diagonal beside the Laplacian.
         decay: Of the sources, whose waves fade from the square root of it on.
     """
-    rng = np.random.default_rng(seed)
-    squares, laplacian = 0.0, np.float64(screening)
+    sources, laplacian = _waves(seed, train + validation, sides, decay)
+    laplacian = (laplacian + screening).astype(np.float32)
+    axes = tuple(range(1, len(sides) + 1))
+    x = fft.idstn(sources, type=1, axes=axes, workers=-1)
+    # The transform is linear: what makes each source's variance one is divided out of
+    # its waves as well, which spares the way back to them.
+    deviations = x.std(axis=axes, keepdims=True)
+    x /= deviations
+    sources /= deviations * laplacian
+    y = fft.idstn(sources, type=1, axes=axes, workers=-1)
+    y /= y.std()
+    return _split(x.reshape(len(x), -1), y.reshape(len(y), -1), train)
+
+
+def allen_cahn(seed, side=64, train=2700, validation=150, width=0.03, steps=30):
+    """Two phases that part, by Allen and Cahn's equation, in a box with walls of zero.
+
+    From a random smooth state u, and after a time of 1.5: u' = width^2 laplacian(u) +
+    u - u^3. Growth and diffusion take turns, each of them exact.
+
+    Args:
+        seed: Of the first states.
+        side: Points along each of two axes.
+        train: Samples to train on.
+        validation: Samples to judge by.
+        width: Of the walls between phases, the box being one wide.
+        steps: In time.
+    """
+    waves, laplacian = _waves(seed, train + validation, (side, side), decay=36)
+    state = fft.idstn(waves, type=1, axes=(1, 2), workers=-1)
+    state /= state.std(axis=(1, 2), keepdims=True)
+    x, step = state, 1.5 / steps
+    grown = np.float32(math.exp(step))
+    fading = np.exp(-(width**2) * step * laplacian).astype(np.float32)
+    for _ in range(steps):
+        state = state * grown / np.sqrt(1 + state**2 * (grown**2 - 1))
+        waves = fading * fft.dstn(state, type=1, axes=(1, 2), workers=-1)
+        state = fft.idstn(waves, type=1, axes=(1, 2), workers=-1)
+    y = state / state.std()
+    return _split(x[..., None], y[..., None], train)
+
+
+def _waves(seed, samples, sides, decay):
+    """Random sine waves in a box, fading from root `decay` on, and their -laplacian."""
+    squares, laplacian = 0.0, 0.0
     for axis, side in enumerate(sides):
         waves = np.arange(1, side + 1)
         waves = waves.reshape([-1 if i == axis else 1 for i in range(len(sides))])
@@ -45,18 +89,10 @@ def poisson(seed, sides=(64, 64), train=5000, validation=1000, screening=0.0, de
         laplacian = (
             laplacian + (2 - 2 * np.cos(np.pi * waves / (side + 1))) * (side + 1) ** 2
         )
-    axes = tuple(range(1, len(sides) + 1))
-    sources = rng.standard_normal((train + validation, *sides), np.float32)
-    sources *= (1 + squares / decay).astype(np.float32) ** np.float32(-1.5)
-    x = fft.idstn(sources, type=1, axes=axes, workers=-1)
-    # The transform is linear: what makes each source's variance one is divided out of
-    # its waves as well, which spares the way back to them.
-    deviations = x.std(axis=axes, keepdims=True)
-    x /= deviations
-    sources /= deviations * laplacian.astype(np.float32)
-    y = fft.idstn(sources, type=1, axes=axes, workers=-1)
-    y /= y.std()
-    return _split(x.reshape(len(x), -1), y.reshape(len(y), -1), train)
+    rng = np.random.default_rng(seed)
+    drawn = rng.standard_normal((samples, *sides), np.float32)
+    drawn *= (1 + squares / decay).astype(np.float32) ** np.float32(-1.5)
+    return drawn, laplacian
 
 
 def burgers(seed, size=1024, train=10_000, validation=2000, shuffled=False):

@@ -75,6 +75,35 @@ class UNet:
 
 
 @dataclass(frozen=True)
+class Residual:
+    """Convolutions on whole images, in pairs that add to what they are given.
+
+    Attributes:
+        side: Of an image.
+        channels: Of each hidden image.
+        blocks: Pairs of convolutions.
+    """
+
+    side: int
+    channels: int
+    blocks: int
+
+    def __call__(self, initializers=None):
+        """A new Keras model."""
+        import keras
+        from keras import layers
+
+        def convolution(**options):
+            return layers.Conv2D(self.channels, 3, padding="same", **options)
+
+        inputs = keras.Input((self.side, self.side, 1))
+        x = convolution()(inputs)
+        for _ in range(self.blocks):
+            x = layers.Add()([x, convolution()(convolution(activation="gelu")(x))])
+        return keras.Model(inputs, layers.Conv2D(1, 3, padding="same")(x))
+
+
+@dataclass(frozen=True)
 class Classifier:
     """Pairs of convolutions, each pair at half the size of the last, and a head.
 

@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.practice.data import (
     FASHION,
     Data,
+    allen_cahn,
     as_images,
     burgers,
     collages,
@@ -25,7 +26,7 @@ from benchmarks.practice.data import (
     objects,
     poisson,
 )
-from benchmarks.practice.networks import Classifier, Network, UNet
+from benchmarks.practice.networks import Classifier, Network, Residual, UNet
 
 
 def nothing():
@@ -55,7 +56,7 @@ class Task:
     name: str
     why: str
     data: Callable[[int], Data]
-    network: Network | UNet | Classifier
+    network: Network | UNet | Residual | Classifier
     budget: float
     topology: Callable[[], Any] = nothing
     loss: str = "mse"
@@ -69,8 +70,8 @@ class Task:
         """Ways to train: a multilevel model and its start are of dense layers."""
         if isinstance(self.network, Network):
             return ("fit", "start", "warm", "auto")
-        is_unet = isinstance(self.network, UNet)
-        return ("fit", "warm", *["ramp", "stencils", "kernels"] * is_unet)
+        makes_images = isinstance(self.network, UNet | Residual)
+        return ("fit", "warm", *["ramp", "stencils", "kernels"] * makes_images)
 
 
 def _no_fashion():
@@ -245,6 +246,15 @@ TASKS = {
             "a solver's surrogate by convolutions",
             _poisson_images,
             UNet(64, (16, 32, 64, 64)),
+            60.0,
+            batch_size=32,
+            steps=1,
+        ),
+        Task(
+            "allen-cahn",
+            "what a time step does, by convolutions on whole images",
+            allen_cahn,
+            Residual(64, channels=16, blocks=2),
             60.0,
             batch_size=32,
             steps=1,

@@ -112,8 +112,9 @@ def _depths(id, title, groups, targets) -> Picture:
         title,
         "Error on the validation data against the cost C(t) and, beside it, against "
         "seconds of training; both axes are logarithmic. Each line is the best k that "
-        f"was run for its L and γ, from L = 0 (dark) to L = {DEEPEST} (light): the "
-        "geometric mean over seeds, with a band from the least seed to the largest. "
+        "was run for its L and γ, and the deeper L is, the less the line stands out "
+        "from the page: the geometric mean over seeds, with a band from the least seed "
+        "to the largest. "
         f"{of}.{missing}",
         tuple(charts),
         columns=2 * len(panels),

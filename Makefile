@@ -26,7 +26,7 @@ CYCLES ?= tests/test_coarsened_program.py tests/test_coarsened_fit.py
 TORCH ?= torch
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-docs test-examples test-kill test-slow test-jax test-torch \
+.PHONY: help install test test-thorough test-docs test-examples test-kill test-slow test-jax test-torch \
 	lint format release-check docs docs-pictures gallery report search \
 	experiment-mnist experiment-mnist-quick experiment-ordering experiment-rates \
 	table1 table2 table3 tables-quick figure1 figure2 figure3 figure5 figure7 \
@@ -45,8 +45,11 @@ $(INSTALLED): setup.cfg pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --quiet --editable '.[tensorflow,experiments,prolongation,benchmarks,docs,dev]'
 	@touch $@
 
-test: install ## Run the tests and doctests, without the slow ones
+test: install ## Run the quick tests and the doctests
 	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile
+
+test-thorough: install ## More of the same, on more kinds of models and data; CI runs it, too
+	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile -m thorough
 
 test-kill: install ## Slow tests that CI runs too: kills, several devices, budgets
 	$(RUN) -m pytest -q -m slow tests/test_sweep.py tests/test_command.py tests/test_examples.py \
@@ -54,13 +57,13 @@ test-kill: install ## Slow tests that CI runs too: kills, several devices, budge
 		-k 'killed_twenty_times or killed_ten_times or end_with_the_command or budgets or test_replicas'
 
 test-jax: .venv-jax/.installed ## What runs on every backend, on JAX, in a .venv of its own
-	KERAS_BACKEND=jax JAX_ENABLE_X64=1 .venv-jax/bin/python -m pytest -q \
+	KERAS_BACKEND=jax JAX_ENABLE_X64=1 .venv-jax/bin/python -m pytest -q -m "not slow" \
 		--numprocesses 2 --dist loadfile $(EVERY_BACKEND) $(CYCLES) \
 		tests/test_transfer.py tests/test_initializers.py tests/test_convert.py \
 		tests/test_merge.py tests/test_cycle_schedule.py
 
 test-torch: .venv-torch/.installed ## The same on torch
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q $(EVERY_BACKEND)
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q -m "not slow" $(EVERY_BACKEND)
 
 .venv-%/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv-$*
@@ -75,8 +78,8 @@ docs: install ## Build the site into build/docs, warnings being errors
 	$(RUN) -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/docs
 	@echo "Open build/docs/index.html"
 
-test-docs: install ## Run the pages whose slow blocks `make test` leaves out
-	SLOW_BLOCKS=1 $(RUN) -m pytest -q $$(grep -l 'if(not slow' docs/*.md)
+test-docs: install ## Run the code in the pages of docs/
+	$(RUN) -m pytest -q docs
 
 docs-pictures: install ## Draw the pictures of the method's pages anew
 	$(RUN) docs/pictures.py

@@ -1,7 +1,5 @@
 """Code in the docs is run: a page's blocks in order, in one namespace."""
 
-import os
-
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
@@ -17,13 +15,7 @@ class CommandParser(CodeBlockParser):
         )
 
 
-def tell_slow(names):
-    """Let pages ask whether slow blocks are run: `skip: next if(not slow, ..)`."""
-    names["slow"] = bool(os.environ.get("SLOW_BLOCKS"))
-
-
 pytest_collect_file = Sybil(
     parsers=[SkipParser(), PythonCodeBlockParser(), CommandParser("sh")],
     patterns=["docs/*.md"],
-    setup=tell_slow,
 ).pytest()

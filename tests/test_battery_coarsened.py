@@ -37,6 +37,7 @@ def warned_of_retracing(function):
     return any("retracing" in text for text in messages)
 
 
+@pytest.mark.thorough
 @on_tensorflow
 def test_many_models_in_one_process_are_traced_without_a_warning():
     def train():
@@ -60,6 +61,7 @@ def test_conversion_and_training_warn_of_nothing_deprecated():
     assert not [one for one in caught if one.category is DeprecationWarning]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("steps", [1, 3])
 def test_an_epoch_of_unknown_length_is_about_a_pass(steps):
     """70 samples; the paper's cost counts samples at level 0."""
@@ -98,6 +100,7 @@ def test_freezing_after_a_coarsened_fit_asks_to_compile_again():
     assert_equal(model.get_weights(), before, rtol=0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", FITS)
 @pytest.mark.parametrize("fitted", [False, True])
 def test_thawing_asks_to_compile_again(kind, fitted):
@@ -159,6 +162,7 @@ DATA = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", DATA)
 def test_kinds_of_data_train(kind):
     model = compiled(1, keras.optimizers.SGD(0.1))
@@ -168,6 +172,7 @@ def test_kinds_of_data_train(kind):
     assert model.evaluate(X, Y, verbose=0) < before
 
 
+@pytest.mark.thorough
 def test_an_added_loss_is_refused_or_trained():
     """Losses of layers other than regularisers have no coarse form."""
 

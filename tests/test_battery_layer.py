@@ -182,6 +182,7 @@ def test_a_subclass_is_saved_with_its_options(tmp_path):
 # ----------------------------------------------------------------------- constraints
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("constraint", ["non_neg", "unit_norm", "max_norm"])
 def test_constraints_without_levels_are_those_of_dense(constraint):
     def run(depth):
@@ -194,6 +195,7 @@ def test_constraints_without_levels_are_those_of_dense(constraint):
     assert_as_keras(run)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("coarsen_data", [False, True])
 def test_constraints_hold_at_every_level(coarsen_data):
     """Theta has no negative weight while no level has: P is not negative."""
@@ -252,6 +254,7 @@ def test_sparse_inputs_at_a_level(level):
         assert_equal(layer(SPARSE), layer(DENSE))
 
 
+@pytest.mark.thorough
 def test_a_model_trains_on_sparse_batches():
     weights = []
     for sparse in (True, False):

@@ -20,6 +20,7 @@ def schedules():
 # ---------------------------------------------------------------------------- saving
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("way", ["keras", "weights", "arrays", "clone", "pickle"])
 def test_a_copy_predicts_the_same_and_trains_on_alike(way, tmp_path):
     model = compiled(1, "adam")
@@ -150,6 +151,7 @@ class Hooks(keras.callbacks.Callback):
         return lambda *args, **kwargs: self.calls.append((name, *map(str, args[:-1])))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_hooks_are_called_in_keras_order(steps):
     def run(depth):
@@ -160,6 +162,7 @@ def test_hooks_are_called_in_keras_order(steps):
     assert run(0) == run(None)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ["plateau", "schedule", "stop", "nan", "lambda"])
 def test_callbacks_without_levels_do_what_they_do_for_keras(name):
     seen = []
@@ -191,6 +194,7 @@ def test_callbacks_without_levels_do_what_they_do_for_keras(name):
     assert len(seen) == (2 * 5 if name == "lambda" else 0)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("coarsen_data", [False, True])
 def test_files_of_callbacks(coarsen_data, tmp_path):
     options = {"steps_per_epoch": 2} if coarsen_data else {}

@@ -56,6 +56,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", LOSSES)
 def test_many_outputs(name):
     def run(depth):
@@ -184,6 +185,7 @@ class Batches(keras.utils.PyDataset):
         return X[rows], Y[rows], np.arange(12.0)[rows]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("kind", ["PyDataset", "tf.data", "generator", "tensors"])
 @pytest.mark.parametrize("steps", [1, 3])
 def test_validation_options(kind, steps):
@@ -207,6 +209,7 @@ def test_validation_options(kind, steps):
 # ----------------------------------------------------------- several fits, and stopping
 
 
+@pytest.mark.thorough
 def test_several_fits_and_compiles():
     def run(depth):
         model = compiled(depth, "adam")
@@ -286,6 +289,7 @@ class WithLoss(ms.MultilevelModel):
         return keras.ops.mean((y - y_pred) ** 2)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", [Guide, WithLoss])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_own_steps_train_as_keras_own(kind, steps):
@@ -343,6 +347,7 @@ def test_without_an_optimizer_it_evaluates_and_does_not_train():
         fit(compiled(1, None), callbacks=[ms.CycleSchedule(coarsen_data=True)])
 
 
+@pytest.mark.thorough
 def test_jit_compiled_steps_agree():
     models = [compiled(1, "adam", jit_compile=jit) for jit in (True, False)]
     histories = [fit(m, callbacks=[ms.CycleSchedule()])["loss"] for m in models]

@@ -50,6 +50,7 @@ def test_auto_begins_where_the_coarse_networks_have_come_to():
     assert history["level"] == [0]
 
 
+@pytest.mark.thorough
 def test_its_time_and_cost_are_counted():
     _, cold = fitted(ms.CycleSchedule(schedule=plain()))
     _, history = fitted(ms.CycleSchedule("auto"))
@@ -57,6 +58,7 @@ def test_its_time_and_cost_are_counted():
     assert history["seconds"][0] > cold["seconds"][0] + 0.3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("coarsen_data", [False, True])
 def test_any_cycle_may_begin_so(coarsen_data):
     options = {"gamma": 1, "smoothing_steps": 2, "coarsen_data": coarsen_data}
@@ -65,6 +67,7 @@ def test_any_cycle_may_begin_so(coarsen_data):
     assert loss(model) < 0.5 * loss(cold)
 
 
+@pytest.mark.thorough
 def test_cycles_compile_beside_it_and_before_the_weights_change(monkeypatch):
     done = []
     real, take = Program.prepare, warm._take
@@ -81,6 +84,7 @@ def test_cycles_compile_beside_it_and_before_the_weights_change(monkeypatch):
     assert done == ["compiling", "weights"]
 
 
+@pytest.mark.thorough
 def test_a_generator_is_read_by_one_at_a_time(monkeypatch):
     module = sys.modules["msann_keras.nested.warm_start"]
     monkeypatch.setattr(module, "MEMORY", 20 * (X[:32].nbytes + Y[:32].nbytes))
@@ -93,6 +97,7 @@ def test_a_generator_is_read_by_one_at_a_time(monkeypatch):
     assert loss(model) < 0.5 * np.mean(Y**2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("part", ["start", "compiling"])
 def test_an_error_beside_it_leaves_model_and_rates_alone(part, monkeypatch):
     def broken(*args, **options):
@@ -111,6 +116,7 @@ def test_an_error_beside_it_leaves_model_and_rates_alone(part, monkeypatch):
     assert [float(one.learning_rate) for one in levels] == rates
 
 
+@pytest.mark.thorough
 def test_level_0_has_all_and_its_optimizer_knows_the_gradients():
     model = made()
     model.make_train_function()
@@ -134,6 +140,7 @@ def loss_of(model):
     return loss(model)
 
 
+@pytest.mark.thorough
 def test_what_goes_on_does_not_begin_again():
     callback = ms.CycleSchedule("auto", resume=True)
     model, _ = fitted(callback)
@@ -153,6 +160,7 @@ def test_auto_stands_alone():
             ms.CycleSchedule("auto", **other)
 
 
+@pytest.mark.thorough
 def test_validation_samples_are_not_trained_on(monkeypatch):
     seen = []
     real = warm.warm_start

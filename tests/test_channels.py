@@ -286,6 +286,7 @@ def widened(make):
     return model, thin, levels
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name][1]])
 def test_the_wider_network_does_what_the_thin_one_does(name):
     with floatx("float64"):

@@ -22,6 +22,7 @@ from msann_keras.engines.coarsened.engine import prepared
 # ------------------------------------------------------------------ what is counted
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "schedule",
     [
@@ -41,6 +42,7 @@ def test_the_cost_is_the_schedules(schedule):
     assert history["level"] == [visits[-1].level]
 
 
+@pytest.mark.thorough
 def test_history_and_cost_are_those_of_whole_cycles():
     model = compiled(metrics=["mae"])
     options = {"epochs": 2, "steps_per_epoch": 3, "validation_data": (X, Y)}
@@ -61,6 +63,7 @@ def test_consistency_is_part_of_the_cost():
     assert costs[1] - costs[0] == pytest.approx(4 * 3 * (108 + 2 * 30 + 9) / 108)
 
 
+@pytest.mark.thorough
 def test_an_epoch_costs_about_a_pass_over_the_data():
     history = fit(compiled(), epochs=4, batch_size=2, steps_per_epoch=None)
     costs = np.diff([0.0, *history["cost"]])
@@ -73,6 +76,7 @@ def test_a_large_cycle_is_an_epoch():
     assert model.progress.position == 6 * 5
 
 
+@pytest.mark.thorough
 def test_a_call_makes_as_many_cycles_as_it_is_told_to():
     """On batches of all the data, whose order means nothing."""
     found = []
@@ -142,6 +146,7 @@ def test_compiling_is_not_part_of_seconds(monkeypatch):
 # ------------------------------------------------------------------------------ data
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rows", "chunks"), [(6, 4), (24, 1)])
 def test_the_next_chunk_comes_when_one_has_cost_a_pass_over_it(rows, chunks):
     """A cycle costs 10.6 samples, more than six."""

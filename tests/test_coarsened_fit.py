@@ -22,6 +22,7 @@ def constant_weights(model):
 # ------------------------------------------------------------------------- they learn
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("topology", [None, ms.path(8, prolongation="band")])
 def test_training_lowers_the_error_and_begins_from_the_same_predictions(topology):
     keras.utils.set_random_seed(22)
@@ -47,6 +48,7 @@ def test_of_several_outputs_the_logs_have_the_whole_loss_alone():
     assert not {"a_loss", "b_loss"} & history.keys()
 
 
+@pytest.mark.thorough
 def test_classes_stay_whole_and_random_layers_and_images_train():
     keras.utils.set_random_seed(3)
     plain = keras.Sequential(
@@ -68,6 +70,7 @@ def test_classes_stay_whole_and_random_layers_and_images_train():
     assert history["accuracy"][-1] > 0.9
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shape", [(24,), (24, 1)])
 def test_classes_with_logits_on_an_identity_space(shape):
     model = ms.multilevel(
@@ -81,6 +84,7 @@ def test_classes_with_logits_on_an_identity_space(shape):
     assert history["accuracy"][-1] > 0.9
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", [EAGER, PROGRAM])
 def test_dropout_draws_anew_in_every_cycle(mode):
     """At a learning rate of zero, and full batches."""
@@ -234,6 +238,7 @@ def test_infinite_data_leave_finite_weights_and_slots():
     assert finite(model.get_weights())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "error", [None, RuntimeError("mine"), KeyboardInterrupt(), FloatingPointError()]
 )
@@ -258,6 +263,7 @@ def test_leaves_the_model_as_it_was(error):
     assert changed == [v.level == 1 for v in model.weights]
 
 
+@pytest.mark.thorough
 def test_fine_data_after_coarsened_ones_and_back():
     model = compiled(keras.optimizers.Adam(0.01))
     losses = [model.evaluate(X, Y, verbose=0)]

@@ -61,6 +61,7 @@ def test_tau_makes_the_gradient_what_is_wanted(packed):
 # -------------------------------------------------------------------------- packing
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize("packed", [(), (2,), (1, 2)])
 def test_compiled_and_packed_with_tau_as_restated(monkeypatch, jit_compile, packed):

@@ -83,6 +83,7 @@ def test_the_coarse_network_is_exact_on_block_constant_data(name, use_bias):
             assert_exact(model, spaces, level)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_coarse_network_is_exact_for_every_pointwise_activation(activation):
     spaces = [ms.path(9), ms.grid(2, 4), ms.path(5)]

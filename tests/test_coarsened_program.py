@@ -28,6 +28,7 @@ from msann_keras.optimizers import Progress
 # -------------------------------------------------------------- a cycle is the method
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(("gamma", "steps"), [(1, 1), (1, 2), (2, 1), (2, 2)])
 def test_a_cycle_is_the_restated_one(optimizer, gamma, steps):
@@ -42,6 +43,7 @@ def test_a_cycle_is_the_restated_one(optimizer, gamma, steps):
         assert np.abs(flat(expected) - flat(before)).max() > 1e-2
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("consistency", [0, 2])
 @pytest.mark.parametrize("spaces", SPACES)
 def test_slots_and_rates_are_each_levels_own(spaces, consistency):
@@ -122,6 +124,7 @@ def test_a_stationary_point_stays_only_with_tau(consistency, stays):
 # ------------------------------------------------------------- what is compiled
 
 
+@pytest.mark.thorough
 def test_one_program_serves_every_schedule():
     run = Run(SPACES["paths"], 2, "sgd", **PROGRAM)
     with traces_counted() as traces:
@@ -178,6 +181,7 @@ def test_logs_are_those_of_level_0():
 # ------------------------------------------------------------------ nothing is lost
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("packed_below", [0, 1000])
 def test_after_a_divergence_all_is_finite_and_goes_on(monkeypatch, packed_below):
     monkeypatch.setattr(level_module, "PACKED_BELOW", packed_below)

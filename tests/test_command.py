@@ -20,6 +20,7 @@ def test_a_bad_config_ends_the_command_before_anything_runs(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.thorough
 def test_missing_data_end_the_command_with_one_line(tmp_path, capsys):
     task = {"name": "mnist", "source": "idx", "folder": str(tmp_path / "none")}
     path = changed(tmp_path, **{"task": task | {"seed": 1}})
@@ -28,6 +29,7 @@ def test_missing_data_end_the_command_with_one_line(tmp_path, capsys):
     assert "data:" in out and "none" in out and "Traceback" not in out
 
 
+@pytest.mark.thorough
 def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
     """A small network through the real runner, in worker processes."""
     path = changed(
@@ -79,6 +81,7 @@ def test_the_command_trains_reuses_and_reports(tmp_path, capsys):
     assert [e.mse for e in again.history] == [e[3] for e in old["history"]]
 
 
+@pytest.mark.thorough
 def test_bad_files_and_old_ones_are_named_and_made_again(tmp_path, capsys):
     schemes = [*TINY["schemes"], {"label": "start", "start_depth": 1}]
     path, runs = tiny(tmp_path, seeds=[1], schemes=schemes), tmp_path / "runs"

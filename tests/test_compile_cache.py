@@ -21,6 +21,7 @@ model.fit(np.ones((8, 64)), np.ones((8, 64)), verbose=0)
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(BACKEND == "torch", reason="torch keeps programs by itself")
 def test_what_is_compiled_is_kept(tmp_path):
     subprocess.run([sys.executable, "-c", PROGRAM, tmp_path], check=True)

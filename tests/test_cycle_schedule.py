@@ -70,6 +70,7 @@ SCHEDULES = {
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("name", "steps_per_execution"), [("w", 1), *((name, 4) for name in SCHEDULES)]
 )
@@ -139,6 +140,7 @@ def test_works_with_evaluation_alone():
 # ----------------------------------------------------------- leaves things as found
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("error", "mode"),
     [
@@ -232,6 +234,7 @@ def test_refuses_other_models():
 # ------------------------------------------------------------- Keras's own callbacks
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("first", "mode"), [(True, EAGER), (False, GRAPH)])
 def test_backup_and_restore(first, mode, tmp_path):
     """Interrupted in epoch 2 of 3, with the backup before the schedule or after it."""

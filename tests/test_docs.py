@@ -74,6 +74,7 @@ def quoted():
     return [re.sub("^(`+) ?(.*?) ?\\1$", r"\2", cell) for cell in cells]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("message", quoted())
 def test_messages_that_the_docs_explain_are_the_programs(message):
     known = [*strings("msann"), *strings("msann_keras")]

@@ -26,6 +26,7 @@ def trained(*callbacks, coarsen_data=False, **options):
 # ------------------------------------------------------------------------------- when
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("first", [True, False])
 def test_costs_and_places_by_hand(first):
     """Levels 0 1 0 0 1 0 0 1 0 0 in batches of two, at shares of 1 and 0.3."""
@@ -93,6 +94,7 @@ def test_it_goes_on_where_the_schedule_does(coarsen_data):
 # ----------------------------------------------------------- leaves things as found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("coarsen_data", [True, False])
 def test_it_leaves_the_history_alone(coarsen_data):
     spoiling = ms.Evaluate(lambda m: m.evaluate(X, 9 + X, verbose=0), cost=1)

@@ -71,6 +71,7 @@ def descended(kernels, biases, levels, batch, factors=(1, 1, 1)):
     return kernels, biases
 
 
+@pytest.mark.quick(1)
 @trains
 @pytest.mark.parametrize(
     "options", [{}, {"steps_per_execution": 4}, {"run_eagerly": True}]
@@ -257,6 +258,7 @@ def targets_at(level):
     return Y @ P[level] / sums_at(level)
 
 
+@pytest.mark.quick(1)
 @trains
 @pytest.mark.parametrize(
     "options", [{}, {"steps_per_execution": 3}, {"run_eagerly": True}]

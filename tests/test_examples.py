@@ -37,6 +37,7 @@ def test_examples_are_short():
         assert len(file.read_text().splitlines()) < 60, file.name
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", EXAMPLES.get(BACKEND, []))
 def test_an_example_starts_and_trains(name):
     out = finished(start(name))

@@ -101,6 +101,7 @@ def test_a_training_step_of_ones_own_trains_one_level_at_a_time():
 # ---------------------------------------------------------------------- one trace
 
 
+@pytest.mark.thorough
 def test_fifty_cycles_trace_each_level_once():
     inputs = keras.Input((33,))
     layer = ms.MultilevelDense(2, depth=6, output_topology="identity")
@@ -115,6 +116,7 @@ def test_fifty_cycles_trace_each_level_once():
     assert len(model.record) == 7
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("options", [GRAPH | {"steps_per_execution": 2}, XLA])
 def test_partial_batches_and_every_kind_of_fit_share_a_trace(options):
     model = compiled(1, "adam", Recording, **options)
@@ -135,6 +137,7 @@ def expected():
     return model.get_weights()
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("mode", "steps"),
     [(EAGER, 2), (EAGER, 5), (GRAPH, 1), (GRAPH, 5), (XLA, 2)],
@@ -147,6 +150,7 @@ def test_modes_and_executions_agree(expected, mode, steps):
     assert_equal(model.get_weights(), expected)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", DATA)
 def test_kinds_of_data_agree(expected, kind):
     model = compiled(1, keras.optimizers.Adam(0.1), steps_per_execution=2, **GRAPH)

@@ -40,6 +40,7 @@ def test_the_plan_is_that_of_flat_units():
         assert one._replace(step_seconds=0) == other._replace(step_seconds=0)
 
 
+@pytest.mark.thorough
 def test_a_warm_start_learns_images():
     model = folded()
     model.compile("adam", "mse", metrics=["mae"])

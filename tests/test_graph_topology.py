@@ -219,6 +219,7 @@ def smooth_signals(G, count):
     return (rng.normal(size=(count, 5)) @ U[:, :5].T).astype("float32")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("coarsen_data", [False, True])
 def test_a_model_trains_on_a_graph(coarsen_data, tmp_path):
     keras.utils.set_random_seed(0)
@@ -238,6 +239,7 @@ def test_a_model_trains_on_a_graph(coarsen_data, tmp_path):
     again.fit(x, x, batch_size=32, epochs=1, verbose=0, callbacks=[cycles])
 
 
+@pytest.mark.thorough
 def test_optimal_prolongations_train_too(tmp_path):
     keras.utils.set_random_seed(0)
     G = geometric(24)

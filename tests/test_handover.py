@@ -188,6 +188,7 @@ def handed_over(optimizer):
     return done, coarse.optimizer, model.optimizer
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", MOMENTS)
 def test_an_optimizer_hands_over_its_moments(name):
     kind = getattr(keras.optimizers, name, None) or getattr(ms, name)
@@ -202,6 +203,7 @@ def test_an_optimizer_hands_over_its_moments(name):
     assert rate_of(fine) == pytest.approx(1e-3)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["SGD", "Lion", "Adagrad", "Nadam"])
 def test_another_optimizer_starts_afresh(name):
     done, _, fine = handed_over(getattr(keras.optimizers, name)(1e-3))

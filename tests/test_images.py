@@ -195,6 +195,7 @@ def error(model):
     return float(np.mean((model.predict(IMAGES[200:], verbose=0) - Y[200:]) ** 2))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "depth",
     [
@@ -220,6 +221,7 @@ def test_a_warm_start_learns_an_operator(depth, tmp_path):
     assert error(loaded) == pytest.approx(error(model), rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_start_makes_as_many_steps_on_any_machine(monkeypatch):
     def start(speed):
         monkeypatch.setattr(level_plans, "speed", lambda: speed)
@@ -234,6 +236,7 @@ def test_a_start_makes_as_many_steps_on_any_machine(monkeypatch):
     assert slow.levels[0].steps == pytest.approx(steps, rel=0.05)
 
 
+@pytest.mark.thorough
 def test_images_may_be_standardised_first():
     norm = layers.Normalization(axis=-1)
     norm.adapt(3 + 5 * IMAGES)
@@ -246,6 +249,7 @@ def test_images_may_be_standardised_first():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.thorough
 def test_statistics_are_those_of_whole_images():
     model = compiled(unet())
     ms.warm_start(model, IMAGES, Y, depth=1, **OPTIONS)
@@ -256,6 +260,7 @@ def test_statistics_are_those_of_whole_images():
     np.testing.assert_allclose(before, after, rtol=0.3, atol=0.05)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_a_head_is_prolonged(padding):
     labels = (IMAGES.mean(axis=(1, 2, 3)) > 0).astype("int64")

@@ -83,6 +83,7 @@ def test_refusals_name_the_layer_and_leave_the_model_alone(name):
     same(model, before)
 
 
+@pytest.mark.thorough
 def test_labels_of_pixels_have_no_averages():
     labels = np.zeros(IMAGES.shape[:3], "int64")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

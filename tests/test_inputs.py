@@ -68,6 +68,7 @@ def test_what_has_no_shape_and_type_makes_no_inputs(x):
 # ------------------------------------------------- `fit` builds a model that needs it
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("mode", [EAGER, GRAPH])
 @pytest.mark.parametrize("make", [lambda: (X, Y), lambda: (dataset(), None)])
 def test_fit_builds_a_subclassed_model(make, mode):

@@ -16,7 +16,7 @@ SMALLER = {"super_resolution": 2, "convolutional_autoencoder": 1, "segmentation"
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK))
+        pytest.param(name, marks=[pytest.mark.thorough] * (name not in QUICK))
         for name in EXAMPLES
     ],
 )

@@ -94,6 +94,7 @@ def test_the_rate_falls_linearly_to_its_last():
     assert falling[-1] == pytest.approx(LAST * RATE)
 
 
+@pytest.mark.thorough
 def test_noise_of_a_tenth_does_not_end_it():
     noise = np.random.default_rng(3).normal(size=100_000)
     leaving, _ = trained(
@@ -102,6 +103,7 @@ def test_noise_of_a_tenth_does_not_end_it():
     assert leaving.steps > 4500
 
 
+@pytest.mark.thorough
 def test_what_the_data_lack_is_not_learned():
     slow, _ = trained(lambda step: 1 / (1 + step), seconds=5000)
     early, _ = trained(lambda step: 1 / (1 + step), seconds=5000, floor=0.01)

@@ -79,6 +79,7 @@ networks = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("space", SPACES)
 @settings(max_examples=5)
@@ -131,6 +132,7 @@ def np_pairs(pairs):
     return [(np.asarray(kernel), np.asarray(bias)) for kernel, bias in pairs]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_compiled_as_eager(jit_compile):
     """Also where the compiler does not know the size of a batch."""

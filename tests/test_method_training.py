@@ -137,6 +137,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("names", ["path grid identity", "redraw given random"])
 def test_ten_steps_are_those_of_the_correction_form(names, optimizer):
@@ -163,6 +164,7 @@ def assert_run_is_the_scripts(run, **compile_options):
     assert_close(run.theta(), reference.theta(levels, run.prolongations), tolerance)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("dtype", "compile_options"),
     [
@@ -184,6 +186,7 @@ def test_a_run_is_the_scripts(dtype, compile_options):
         assert_run_is_the_scripts(run, **compile_options)
 
 
+@pytest.mark.thorough
 @settings(max_examples=5)
 @given(
     names=st.lists(st.sampled_from([*SPACES]), min_size=2, max_size=4),

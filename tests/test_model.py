@@ -54,6 +54,7 @@ FITS = {
 }
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", FITS)
 def test_without_levels_it_is_a_keras_model(name):
     options, make = FITS[name]
@@ -155,6 +156,7 @@ def test_averages_are_the_final_weights():
 # --------------------------------------------------------------- saving and copying
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("make", "files"),
     [

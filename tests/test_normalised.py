@@ -62,6 +62,7 @@ def test_prolonging_changes_no_output(kind):
         assert np.ptp(kernel.reshape(4, 4, 16), axis=1).max() > 0.01  # told apart
 
 
+@pytest.mark.thorough
 @each_kind
 def test_they_begin_far_below_their_draw(kind):
     model, record = started(compiled(kind))
@@ -73,6 +74,7 @@ def test_they_begin_far_below_their_draw(kind):
     assert loss(model) < 0.2 * loss(cold)
 
 
+@pytest.mark.quick(1)
 @each_kind
 def test_no_level_begins_worse_than_the_one_before_ended(kind):
     _, record = started(compiled(kind), seconds=1.5)
@@ -80,6 +82,7 @@ def test_no_level_begins_worse_than_the_one_before_ended(kind):
     assert finer.entered < 1.2 * coarser.left + 1e-3
 
 
+@pytest.mark.thorough
 def test_data_may_be_normalised_first():
     model, _ = started(
         compiled(
@@ -91,6 +94,7 @@ def test_data_may_be_normalised_first():
     assert loss(model, 3 + 5 * X_NEW) < 0.3 * np.mean(Y_NEW**2)
 
 
+@pytest.mark.thorough
 def test_data_may_be_standardised_first():
     norm = layers.Normalization(name="standard")
     norm.adapt(3 + 5 * X)

@@ -88,6 +88,7 @@ def test_layers(use_bias):
     assert copy.get_config() == layer.get_config()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("coarsen_data", [np.True_, np.False_])
 def test_fits(coarsen_data):
     model = converted()

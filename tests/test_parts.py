@@ -68,6 +68,7 @@ def same(one, other, x):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_model_of_thinner_parts_trains_and_is_handed_over():
     parts = [encoder(), decoder()]
     thin = [ms.thinner(part) for part in parts]

@@ -45,6 +45,7 @@ def test_pictures_are_made(tmp_path):
         assert 0.01 < inked < 0.5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("method", "seconds"), [("trust region", 1.0), ("wen-yin", 1.0), ("slsqp", 60.0)]
 )
@@ -67,6 +68,7 @@ def test_curves_are_drawn(tmp_path, monkeypatch):
     assert 0.01 < inked < 0.5
 
 
+@pytest.mark.thorough
 def test_the_joint_scan_is_lowest_elsewhere_than_in_the_paper():
     """alpha = 1 is best beside the paper's beta = 1/2, but both together are not."""
     head, _, *rows = (

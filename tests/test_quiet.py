@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from config_files import ROOT
 
 REMARKS = """\
@@ -51,6 +52,7 @@ with without_remarks():
     assert "a remark" not in seen
 
 
+@pytest.mark.thorough
 def test_tensorflow_says_nothing_of_the_machine():
     """And it has things to say, or this would be no test."""
     touch = "import tensorflow as tf; tf.constant(0)"

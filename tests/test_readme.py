@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import keras
+import pytest
 
 README = Path(__file__).parents[1] / "README.md"
 
 
+@pytest.mark.thorough
 def test_the_first_example_runs(capsys):
     code = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)[
         1

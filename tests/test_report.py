@@ -194,6 +194,7 @@ def test_damaged_files_are_named_and_the_others_kept(tmp_path):
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
+@pytest.mark.thorough
 def test_labels_are_escaped(tmp_path):
     write(tmp_path, [run_file(settings(HOSTILE, optimizer=HOSTILE, note=HOSTILE))])
     content = run_file(cycle(task="mnist", topology=HOSTILE))
@@ -207,10 +208,12 @@ def test_labels_are_escaped(tmp_path):
     assert any(row["task"].startswith(HOSTILE) for row in runs_of(page)[0])
 
 
+@pytest.mark.thorough
 def test_the_same_page_twice(committed):
     assert page_of(RESULTS).text == committed.text
 
 
+@pytest.mark.thorough
 def test_without_a_framework_and_in_seconds(tmp_path):
     """In a fresh process; what a later `import msann_keras` gets is the whole of it."""
     program = f"""
@@ -229,6 +232,7 @@ assert not {{"keras", "tensorflow", "msann_keras"}} & set(sys.modules)
     assert (tmp_path / "report.html").stat().st_size > 100_000
 
 
+@pytest.mark.thorough
 def test_the_command_writes_figures_and_names_the_missing(tmp_path, capsys):
     runs, pictured = tmp_path / "runs", tmp_path / "docs"
     write(runs, sweep(seeds=(1, 2), gammas=(3,), ks=(4,)))

@@ -85,6 +85,7 @@ def looks_of(panel):
     return found
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("number", range(4))
 def test_curves_are_told_apart_in_grey(number):
     """No two share a grey, nor a dash: Figures 5 to 7, and the chart with menus.

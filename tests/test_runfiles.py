@@ -68,6 +68,7 @@ def test_a_run_that_diverged_is_read_here_and_in_the_report(tmp_path, config):
     assert found.runs[file_name(values)].final_mse == math.inf
 
 
+@pytest.mark.thorough
 def test_coarsened_training_that_diverges_ends_its_history(tmp_path):
     scheme = {"label": "a", "depth": 1, "coarsen_data": True, "optimizer": "adam"}
     schemes = [scheme | {"label": "b", "learning_rate": 3e38}, scheme]

@@ -30,6 +30,7 @@ WITHIN = {
 SLOW = {"slsqp", "trust-constr"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name",
     [

@@ -24,12 +24,14 @@ def loudness(make):
     return np.median(found)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_by_default_outputs_are_as_large_as_the_plain_models(depth):
     ours = loudness(lambda: ms.multilevel(plain(), depth))
     assert 0.5 < ours / loudness(plain) < 2
 
 
+@pytest.mark.thorough
 def test_the_papers_start_grows_with_the_depth():
     sizes = [
         loudness(lambda d=depth: ms.multilevel(plain(), d, start="paper"))

@@ -65,6 +65,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("block", [2, 4])
 @pytest.mark.parametrize("name", LAYERS)
 def test_it_gives_the_averages_of_what_the_kernel_gives(name, block):

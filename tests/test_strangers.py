@@ -73,6 +73,7 @@ def test_a_stranger_stays_as_it_is(name):
     np.testing.assert_allclose(outputs(copy, x), outputs(stranger, x), atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_model_around_strangers_is_started():
     model = compiled(of(inner(adapted(), layers.Dense(12, "relu")), Own()))
     untrained = model.evaluate(5 + 3 * X, Y, verbose=0)

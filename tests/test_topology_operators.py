@@ -41,6 +41,7 @@ def test_any_axis_is_a_matrix_product(name, axis):
             close(apply(ops.array(x), axis, ops), expected, atol=1e-12)
 
 
+@pytest.mark.quick(4)
 @each_space
 def test_unknown_batch_in_a_graph(name):
     every = [*operators(name)]  # the identity's levels share one

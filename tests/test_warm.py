@@ -61,6 +61,7 @@ def test_a_start_is_counted_and_fit_goes_on_from_it(config, records):
     assert str(record.plan) in run.hierarchy
 
 
+@pytest.mark.thorough
 def test_a_second_run_is_like_one_with_a_trainer_of_its_own(config):
     """No weights, moments or rates are left from the first."""
     scheme, task = config.schemes[0], load_task(config.task)
@@ -88,6 +89,7 @@ def test_where_the_data_say_no_the_run_is_plain_training(config, records):
     assert "plain training" in run.hierarchy
 
 
+@pytest.mark.thorough
 def test_a_run_ends_at_its_error_or_with_the_start(config):
     scheme = config.schemes[0].model_copy(update={"until": 0.9})
     trainer = WarmTrainer(config, scheme, 1, load_task(config.task))

@@ -67,6 +67,7 @@ IMAGES = images(600, 16).reshape(-1, 256)
 FINE = {64: (X_NEW, Y_NEW), 256: (IMAGES[400:], IMAGES[400:] ** 2)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("task", ["waves", "images"])
 def test_entering_a_level_raises_no_error(task, monkeypatch):
     """Of the whole model, by at most 2 %; a tenth in its first steps is noise."""
@@ -95,6 +96,7 @@ def test_entering_a_level_raises_no_error(task, monkeypatch):
         assert later < 1.1 * before
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("optimizer", ["adam", "adamax", "rmsprop"])
 def test_the_users_fit_begins_without_a_kick(optimizer):
     """With fresh moments the first step doubles the loss."""
@@ -106,6 +108,7 @@ def test_the_users_fit_begins_without_a_kick(optimizer):
     assert handed_on < max(0.05, kick(model) / 4)
 
 
+@pytest.mark.thorough
 def test_the_optimizer_knows_the_gradients():
     model, _ = started()
     m, v = (ops.convert_to_numpy(slot) for slot in moments(model.optimizer)[0])
@@ -135,18 +138,21 @@ class Sequence(keras.utils.PyDataset):
         return np.split(X, 10)[index], np.split(Y, 10)[index]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("data", [batches, Sequence])
 def test_batches_do_as_well(data):
     model, _ = started(x=data(), y=None)
     assert loss(model) < 0.3 * loss(compiled(64, 64, 64))
 
 
+@pytest.mark.thorough
 def test_a_dataset_of_tensorflow_does_as_well():
     tf = pytest.importorskip("tensorflow")
     model, _ = started(x=tf.data.Dataset.from_tensor_slices((X, Y)).batch(40), y=None)
     assert loss(model) < 0.3 * loss(compiled(64, 64, 64))
 
 
+@pytest.mark.thorough
 def test_batches_may_grow_on_coarse_levels(monkeypatch):
     sizes = {}
 
@@ -162,6 +168,7 @@ def test_batches_may_grow_on_coarse_levels(monkeypatch):
     assert sizes == {3: 32, 1: 16}
 
 
+@pytest.mark.thorough
 def test_sample_weights_count():
     """Half of the samples have no weight and wrong targets."""
     x, y = np.concatenate([X, X]), np.concatenate([Y, -9 * Y])
@@ -170,6 +177,7 @@ def test_sample_weights_count():
     assert loss(model) < 0.3 * loss(compiled(64, 64, 64))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -186,6 +194,7 @@ def test_other_optimizers(optimizer):
     model.fit(X, Y, verbose=0)
 
 
+@pytest.mark.thorough
 def test_regularisers_and_loss_weights_are_used():
     inputs = keras.Input((64,))
     hidden = keras.layers.Dense(64, "gelu", kernel_regularizer="l2")(inputs)
@@ -199,6 +208,7 @@ def test_regularisers_and_loss_weights_are_used():
     assert record.levels[-1].left < 0.01 * kernels + 0.5 * np.var(Y_NEW)
 
 
+@pytest.mark.thorough
 def test_constraints_hold_afterwards():
     model = network(64, 64, 64)
     model = keras.models.clone_model(

@@ -15,6 +15,7 @@ def kernels(model):
     return [ops.convert_to_numpy(layer.kernel) for layer in model.layers]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("option", [{"gradient_accumulation_steps": 2}, {}])
 def test_the_steps_are_counted_on(option):
     model, record = started(compiled(64, 64, 64, optimizer=Adam(1e-3, **option)))
@@ -22,6 +23,7 @@ def test_the_steps_are_counted_on(option):
     assert int(ops.convert_to_numpy(counter)) >= record.levels[-1].steps > 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("optimizer", [Adam, keras.optimizers.AdamW])
 def test_averages_of_weights_begin_with_what_was_learned(optimizer):
     model, _ = started(compiled(64, 64, 64, optimizer=optimizer(1e-3, use_ema=True)))
@@ -39,6 +41,7 @@ def test_an_optimizer_forgets_other_weights():
     assert not any(np.any(ops.convert_to_numpy(v)) for v in momenta)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rate", [1e-3, 1e-12])
 def test_callbacks_have_their_end_before_the_model_has_its_weights(rate):
     """Restored weights are those of a level, with units alike, or no change at all."""
@@ -67,6 +70,7 @@ def test_an_error_in_a_callback_leaves_the_model_alone():
     same(model, before)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("activation", [ops.sin, lambda x: ops.maximum(x, 0.1 * x)])
 def test_activations_need_not_be_registered(activation):
     model, _ = started(compiled(64, 64, 64, activation=activation))

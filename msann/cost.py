@@ -20,7 +20,13 @@ NOT_REACHED = math.inf
 
 
 def shares(parameters: Sequence[int]) -> list[float]:
-    """Return |M_l| / |M_0| for the number of parameters of every level, finest first.
+    """Divide the number of parameters of each level by that of level 0.
+
+    Args:
+        parameters: |M_l|, the number of parameters of every level, finest first.
+
+    Returns:
+        |M_l| / |M_0| for every level; the first one is 1.
 
     Raises:
         ValueError: No counts, or a count that is no positive integer.
@@ -97,7 +103,17 @@ def cost_to_target(
 def cost_to_fraction(
     costs: Sequence[float], errors: Sequence[float], fraction: float = 0.1
 ) -> float:
-    """Find the cost that brings the error to a fraction of the first (Tables 1 to 3).
+    """Find the first cost at which the error is a fraction of the first error, or less.
+
+    The paper's Tables 1 to 3 say it for a tenth.
+
+    Args:
+        costs: As in `cost_to_target`.
+        errors: As in `cost_to_target`; the first one counts as the whole.
+        fraction: Above 0 and at most 1.
+
+    Returns:
+        One of `costs`, or `NOT_REACHED`.
 
     Raises:
         ValueError: As `cost_to_target`, or a fraction outside (0, 1].

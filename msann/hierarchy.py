@@ -30,12 +30,15 @@ class Hierarchy:
     """Shows sizes, parameters and costs of the levels of a network.
 
     Args:
-        weights: The layers' weights, in order; all chains of one depth.
-        other_parameters: Trainable parameters outside these weights, which every
-            level shares and trains.
+        weights: A `Weight(name, input, output, use_bias)` for each layer, in order;
+            `input` and `output` are the chains (`chain(topology, depth)`) of the two
+            spaces that the layer's kernel joins. All chains have one depth.
+        other_parameters: How many trainable parameters there are outside these weights;
+            every level shares and trains them.
 
     Raises:
-        ValueError: No weights, what is none, or chains of different depths.
+        ValueError: There are no weights, or one is no `Weight` of two chains; chains
+            differ in depth; or `other_parameters` is no integer >= 0.
 
     Example:
 

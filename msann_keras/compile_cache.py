@@ -20,10 +20,12 @@ def enable_compile_cache(folder: str | os.PathLike | None = None) -> Path | None
     start are not jitted there. Call it before anything is compiled.
 
     Args:
-        folder: Where; by default a folder of the user's cache.
+        folder: Where to keep them; by default the folder that the environment variable
+            `MSANN_KERAS_CACHE` names, else one in the user's cache.
 
     Returns:
-        The folder; `None` on torch, which keeps programs by itself.
+        The folder within it, named after the backend, that holds the programs; `None`
+        on torch, which keeps programs by itself.
 
     Raises:
         ValueError: `folder` is not a path.

@@ -32,11 +32,12 @@ def multilevel(
     start: str = "balanced",
     name: str | None = None,
 ) -> MultilevelModel:
-    """Make a model of `Dense` layers multilevel; its predictions stay the same.
+    """Make a new model whose `Dense` layers have become `MultilevelDense` layers.
 
-    Dense layers become `MultilevelDense` of the same name, activation, biases,
-    initialisers and regularisers; pointwise and reshaping layers stay. The plain model
-    is not changed, and `MultilevelModel.merge` leads back to it.
+    These have the same name, activation, biases, initialisers and regularisers as
+    before; pointwise and reshaping layers stay. Weights are drawn anew, so predictions
+    change, unless `keep_weights` is set. The plain model is not changed, and
+    `MultilevelModel.merge` leads back to one.
 
     Args:
         model: A built Sequential or functional model.

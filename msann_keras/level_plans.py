@@ -62,12 +62,12 @@ class LevelPlan(NamedTuple):
     """Describes one level of a plan.
 
     Attributes:
-        level: l.
-        sizes: Of the layers, as the paper writes them.
-        parameters: |M_l|.
-        inputs_lost: Share of the inputs' variance that the level cannot hold.
+        level: Its number; 0 is the network itself, larger ones are coarser.
+        sizes: The sizes of the layers, such as "1024-256-128", or of the images.
+        parameters: How many weights and biases the level's network has.
+        inputs_lost: Share of the inputs' variance that the level cannot hold, 0 to 1.
         targets_lost: The same of the targets; 0 if they are not coarsened.
-        step_seconds: What a training step takes, estimated.
+        step_seconds: How many seconds a training step takes, estimated.
         seen: Share of an image's side that one pixel of an output depends on (its
             receptive field); `None` where samples are no images.
     """
@@ -90,14 +90,16 @@ class Plan(NamedTuple):
     """Tells what each level loses, holds and costs; `plan` makes it, `print` shows it.
 
     Attributes:
-        levels: From level 0, the finest, on, the deepest that the data allow and one
-            or two more.
+        levels: A `LevelPlan` for each level, from level 0, the finest, to `depth` at
+            least; where "auto" chose that, a deeper level follows, if there is one.
         depth: L, where `warm_start` begins; 0 stands for plain training.
-        topologies: Of each space, by the name of the layer that makes it.
-        seconds: What the start takes, estimated, and `compiling` what of them is spent
-            before the first step.
+        topologies: What each space looks like, by the name of the layer that makes it;
+            empty for networks that are made thinner or see smaller images.
+        seconds: How many seconds the start will take, estimated.
+        compiling: How many of these pass before the first step.
         reason: Why this depth, in a sentence.
-        pace: How it goes through the levels.
+        pace: How the start goes through the levels: which of them train, and when each
+            is left.
     """
 
     levels: tuple[LevelPlan, ...]

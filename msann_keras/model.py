@@ -34,7 +34,7 @@ _COMPILE, _FIT = signature(keras.Model.compile), signature(keras.Model.fit)
 
 @keras.saving.register_keras_serializable("msann_keras")
 class MultilevelModel(keras.Model):
-    """Trains a `keras.Model` with `MultilevelDense` layers, one level at a time.
+    """A Keras model that can train its `MultilevelDense` layers level by level.
 
     Made by `multilevel(model, ...)`, or by hand like any functional or subclassed
     model. It is compiled, fitted, evaluated and saved as always. What differs:
@@ -159,12 +159,12 @@ class MultilevelModel(keras.Model):
 
     @property
     def trainable_weights(self):
-        """List all of them; within a training step, those of the level that trains."""
+        """List all trainable weights; within a training step, those that it trains."""
         return at_level(super().trainable_weights, self._training_level)
 
     @property
     def trainable_variables(self):
-        """List the same: custom training steps ask for either."""
+        """List what `trainable_weights` does: custom training steps ask for either."""
         return at_level(super().trainable_variables, self._training_level)
 
     def compile(
@@ -280,7 +280,7 @@ class MultilevelModel(keras.Model):
         return sum(program.compile_seconds for program in self._programs.values())
 
     def make_train_function(self, force=False):
-        """Forget the compiled steps if need be; each is traced when first used."""
+        """Build the optimizer and set `train_function`; `force` traces steps anew."""
         self._check_compiled()
         self._check_built()
         if force:

@@ -48,12 +48,14 @@ def plan(
         x: Inputs as `fit` takes them: arrays, or batches of inputs and targets.
         y: Targets, if `x` is arrays.
         topology: What the spaces look like, as `multilevel` takes it. `None` chooses
-            for inputs and outputs, among the lattices that their sizes allow, the one
-            that loses least energy; data whose neighbours have nothing in common are
-            told so, and nothing is coarsened. Images have axes of their own; for a
-            network of convolutions "stencils" lets kernels act on smaller ones by
-            their Galerkin stencils, "kernels" as they are, and `None` chooses the first
-            if smaller images hold most of the inputs.
+            for inputs and outputs: of the rows, rings and grids that their sizes allow,
+            the one whose averages lose least of the data's variance. Where neighbours
+            have nothing in common, nothing is coarsened, and the plan says so. For a
+            network of convolutions it is one of two words, since images have axes of
+            their own: "kernels" applies kernels to smaller images as they are;
+            "stencils" first makes of each the kernel that does to a smaller image what
+            it did to the fine one (its Galerkin stencil). `None` chooses "stencils" if
+            smaller images hold most of the inputs.
         depth: L, or "auto" for the deepest level that still holds the data.
         batch_size: Samples of a training step, for the estimates.
 

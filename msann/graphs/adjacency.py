@@ -115,7 +115,20 @@ def _check_weights(A, argument):
 
 
 def laplacian(graph: Any) -> sparse.csr_array:
-    """Return L = A - D with the paper's sign, the Laplacian of the continuum (3.1).
+    """Make the Laplacian L = A - D of a graph, the matrix of diffusion on it.
+
+    A is the adjacency matrix, D the diagonal of its row sums. The sign is the paper's
+    (3.1), that of the Laplacian of the continuum: no eigenvalue is positive.
+
+    Args:
+        graph: As `adjacency` takes it.
+
+    Returns:
+        A sparse float64 array `(n, n)`.
+
+    Raises:
+        TypeError: As `adjacency`.
+        ValueError: As `adjacency`.
 
     >>> laplacian(nx.path_graph(3)).toarray()
     array([[-1.,  1.,  0.],

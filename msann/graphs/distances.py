@@ -33,15 +33,24 @@ def hop_distances(graph: Any) -> np.ndarray:
 
 
 class Distances:
-    """Multiplies by T, `distances @ X`, without its matrix where the graph allows.
+    """Multiplies arrays by a graph's hop distances T: `distances @ X`.
 
-    On a path hops are summed up cumulatively, on a ring they are a convolution, and on
-    a grid or torus they add up over the axes; each costs O(n) a column, or O(n log n).
-    Nodes must be in row-major order to be recognised.
+    On paths, rings, grids and tori whose nodes are in row-major order, T is not made as
+    a matrix: on a path cumulative sums give the product, on a ring a convolution
+    does, and on a grid or torus the axes' shares add up. That costs O(n) or O(n log n)
+    for a column. For any other graph the matrix `hop_distances(graph)` is kept.
+
+    Args:
+        graph: As `adjacency` takes it, of n nodes.
 
     Attributes:
         shape: (n, n).
-        lattice: Shape and whether periodic, of a path, ring, grid or torus; or `None`.
+        lattice: `(sides, periodic)` of a path, ring, grid or torus; `None` for others.
+
+    Raises:
+        TypeError: As `adjacency`.
+        ValueError: As `hop_distances`. From `@`: X has no n rows, or more than two
+            axes, or holds no finite real numbers.
 
     >>> import networkx as nx
     >>> Distances(nx.path_graph(4)) @ np.eye(4)[:, :1]

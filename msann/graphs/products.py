@@ -17,9 +17,18 @@ from msann.graphs.adjacency import adjacency
 
 
 def box_product(*graphs: Any) -> sparse.csr_array:
-    """Return A of the box product: an edge moves in one factor (3.1); Figure 1, right.
+    """Make the box product of graphs, whose edges move in one of the factors (3.1).
+
+    It is on the right of Figure 1; the box product of two paths is a grid.
+
+    Args:
+        graphs: One or more, as `adjacency` takes them.
+
+    Returns:
+        The adjacency matrix of the product, a sparse array.
 
     Raises:
+        TypeError: As `adjacency`.
         ValueError: No graphs, what `adjacency` refuses, or a product too large.
 
     >>> import networkx as nx
@@ -33,7 +42,7 @@ def box_product(*graphs: Any) -> sparse.csr_array:
 
 
 def cross_product(first: Any, second: Any) -> sparse.csr_array:
-    """Return A of the cross product: an edge moves in both factors; Figure 1, left.
+    """Make the adjacency matrix of the cross product: edges move in both factors.
 
     It need not be connected.
 

@@ -34,11 +34,13 @@ class OptimalProlongation(NamedTuple):
         locality: The second, without its weight s.
         method: "assignment" or "trust region".
         certified: Whether P is known to be a global optimum.
-        gradient_norm: Of the Riemannian gradient at P.
+        gradient_norm: The norm of the Riemannian gradient at P, about 0 at a minimum.
         least_hessian_eigenvalue: Negative at a saddle; NaN where it was not computed.
-        iterations: Of the method, from all starts.
-        seconds: In all.
-        reason: Why it stopped.
+        iterations: How many steps the trust region made from all starts; 0 for an
+            assignment.
+        seconds: How many seconds the whole call took.
+        reason: Why the search stopped: "exact" for an assignment, else one of the
+            values of `Minimum.reason`.
     """
 
     P: np.ndarray
@@ -68,10 +70,13 @@ def optimal_prolongation(
     seed: int = 0,
     seconds: float = float("inf"),
 ) -> OptimalProlongation:
-    """Find the P that minimises E(P) of (3.3), with P^T P = I.
+    """Look for the P that minimises E(P) of (3.3), with P^T P = I.
 
-    Minimisers are never unique (signs, rotations within eigenspaces): compare E, not
-    entries.
+    E(P) says how badly P carries diffusion and distances from one graph to the other
+    (`Objective`). The P that is found is the global minimum where `certified` is true;
+    elsewhere it is the best that descents from several starts (or from `start`) have
+    reached. Minimisers are never unique (signs, rotations within eigenspaces): compare
+    E, not entries.
 
     Args:
         coarse: G_1, a networkx graph or matrix of n1 nodes.
@@ -84,14 +89,18 @@ def optimal_prolongation(
         start: An array `(n2, n1)`, or a name of `starts.start`, in the place of
             several starts; pushed a little if it is a saddle.
         smaller: For start="interpolated": the optimum between two smaller graphs.
-        most_starts: Of the trust region. It ends before when two or three have ended
-            in one minimum and none in another, or when the number of minima seen makes
-            further ones unlikely. 60, 20 or 2 for up to 32, 64 or 128 fine nodes, one
-            beyond, by default.
-        seed: Of the random starts and of what leaves saddles.
-        seconds: After which a search stops.
+        most_starts: How many starts the trust region tries at the most; by default 60,
+            20 or 2 for up to 32, 64 or 128 fine nodes, and one for more. It tries fewer
+            when two or three have ended in one minimum and none in another, or when the
+            number of minima seen makes further ones unlikely.
+        seed: Integer >= 0, for the random starts and for what leaves saddles.
+        seconds: How many seconds the search may take; one start is tried in any case.
+
+    Returns:
+        An `OptimalProlongation`.
 
     Raises:
+        TypeError: A graph is neither a networkx graph nor a matrix.
         ValueError: What `Objective` refuses; an unknown method or start; a start of
             another shape, or whose columns are not independent; "assignment" where it
             is not exact; graphs too large for dense matrices; numbers that are none.

@@ -41,12 +41,14 @@ from msann.prolongation.splines import box, hat, sizes
 
 
 def band(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
-    """Let the smoothest n1 vibrations of the fine graph stand for the coarse one's.
+    """Make the P that interpolates by cosines (paths) or a Fourier series (cycles).
 
-    On paths C2[:, :n1] C1^T with the orthonormal DCT-II, on cycles the Dirichlet
-    kernel: interpolation by cosines and by Fourier series at cell centres. Composites
-    are exact, band(7, 14) then band(14, 28) being band(7, 28), and constants stay
-    constants. It is close to the global optimum at s = 1, beta = (n1/n2)^2.
+    The n1 smoothest waves of the fine graph take the place of the n1 waves of the
+    coarse one. On paths P = C2[:, :n1] C1^T, where the columns of C1 and C2 are the
+    orthonormal cosines (DCT-II) of n1 and n2 nodes; on cycles it is the Dirichlet
+    kernel. Composites are exact: band(7, 14) then band(14, 28) is band(7, 28).
+    Constants stay constants. P is close to the global optimum of E(P), (3.3), at
+    s = 1 and beta = (n1/n2)^2.
 
     Args:
         coarse: n1.
@@ -57,7 +59,8 @@ def band(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
         P of shape `(n2, n1)`, dense.
 
     Raises:
-        ValueError: Sizes that are not integers with 1 <= n1 <= n2.
+        ValueError: Sizes that are not integers with 1 <= n1 <= n2, or are too large
+            for a dense matrix.
 
     Example:
 
@@ -73,10 +76,11 @@ def band(coarse: int, fine: int, *, periodic: bool = False) -> Matrix:
 
 
 def decimation(coarse: int, fine: int) -> Aggregation:
-    """Keep every m-th node: injection, as multigrid people call its transpose.
+    """Make the P that copies each coarse entry to one fine node; the others get 0.
 
-    Columns of the identity: each coarse node is the first fine node of its cell. It
-    keeps no constants.
+    That node is the first one of the coarse node's cell, so P's columns are columns of
+    the identity. Its transpose keeps these nodes' entries, which multigrid calls
+    injection. P does not keep constants.
 
     Args:
         coarse: n1.
@@ -136,11 +140,11 @@ def daubechies4(coarse: int, fine: int) -> Matrix:
 
 
 def cover(coarse: int, fine: int) -> Aggregation:
-    """Wind the cycle of m n nodes m times around that of n: [I; I; ..] / sqrt m.
+    """Make the P that winds a cycle of m n nodes m times around n: [I; I; ..] / sqrt m.
 
-    A global optimum of the diffusion term, E = 0 at s = 0, and of those columns of
-    Figure 3 that are fully diffuse; nonlocal. The cycle of two nodes, a single edge, is
-    the exception.
+    It is a global optimum of the diffusion term (E = 0 at s = 0), and of those columns
+    of Figure 3 that are fully diffuse. It is not local: the fine nodes of a coarse one
+    lie far apart. The cycle of two nodes, a single edge, is the exception.
 
     Args:
         coarse: n1.
@@ -162,10 +166,11 @@ def cover(coarse: int, fine: int) -> Aggregation:
 
 
 def fold(coarse: int, fine: int) -> Aggregation:
-    """Fold a path m times onto a shorter one: [I; J; I; ..] / sqrt m, J the reversal.
+    """Make the P that folds a path of m n nodes m times onto n: [I; J; ..] / sqrt m.
 
-    A global optimum of the diffusion term, E = 0 at s = 0; nonlocal. For m = 2 it is
-    C2[:, ::2] C1^T with the orthonormal DCT-II.
+    J reverses the order of the n nodes. P is a global optimum of the diffusion term
+    (E = 0 at s = 0), and it is not local: the fine nodes of a coarse one lie far apart.
+    For m = 2 it is C2[:, ::2] C1^T with the orthonormal DCT-II.
 
     Args:
         coarse: n1.
@@ -219,7 +224,7 @@ def closed_form(
     *,
     periodic: bool = False,
 ) -> Prolongation:
-    """Make a family by name; between grids or tori, its Kronecker product over axes.
+    """Make the P of a named family; for grids or tori, a Kronecker product over axes.
 
     Args:
         name: Of `PATHS`, or of `CYCLES` if `periodic`.

@@ -34,10 +34,15 @@ class Prolongation(ABC):
     shape: tuple[int, int]
 
     def prolong(self, x: Any, axis: int = -1, xp: Any = np) -> Any:
-        """Apply P along `axis`, whose size goes from `coarse` to `fine`.
+        """Apply P along `axis`, whose size goes from coarse to fine.
+
+        Args:
+            x: Array or tensor, any number of axes.
+            axis: Which of them has the `shape[1]` entries of the coarse space.
+            xp: What computes: NumPy, or `keras.ops` for tensors.
 
         Raises:
-            ValueError: An axis of another size, or that x does not have.
+            ValueError: `x` has no such axis, has another size there, or no numbers.
         """
         x, axis = self._checked(x, axis, 1, xp)
         return self._prolong(x, axis, xp)

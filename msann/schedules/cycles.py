@@ -45,10 +45,10 @@ class Growing:
         object.__setattr__(self, "factor", number("factor", self.factor, above=0))
 
     def at(self, level: int) -> int:
-        """Return the steps at a level, at least one.
+        """Return the steps at a level, `first * factor**level` rounded, at least 1.
 
         Raises:
-            ValueError: More than anybody could train.
+            ValueError: `level` is no integer >= 0, or there are more than `MAX_STEPS`.
         """
         level = integer("level", level, least=0)
         try:
@@ -166,18 +166,26 @@ def full_multigrid(
     cycles: int = 1,
     start_steps: Steps | None = None,
 ) -> Schedule:
-    """Start with cycles from the coarsest level up, then go on by `gamma_cycle`.
+    """Make a schedule that works its way up from the coarsest level, then cycles.
+
+    It starts with cycles of the coarsest level alone, then of the two coarsest levels,
+    and so on up to level 1. What repeats from then on is `gamma_cycle`.
 
     Args:
         depth: L, the coarsest level.
         gamma: As in `gamma_cycle`.
         smoothing_steps: As in `gamma_cycle`.
-        cycles: Cycles at each level before the next finer one joins.
-        start_steps: Nested iteration: so many batches at each level, coarsest first,
-            in the place of cycles.
+        cycles: How many cycles are made before the next finer level joins.
+        start_steps: If it is given, the start visits each level from L up to 1 once,
+            for so many batches, in the place of cycles (nested iteration): one number,
+            one for each level (finest first; level 0's is not used), or `Growing`.
+
+    Returns:
+        A `Schedule`.
 
     Raises:
-        ValueError: As `gamma_cycle`, of `cycles` and `start_steps` too.
+        ValueError: What `gamma_cycle` refuses; `cycles` is below one; or `start_steps`
+            is nothing that `smoothing_steps` could be.
 
     Example:
 
@@ -202,12 +210,12 @@ def full_multigrid(
 
 
 def plain() -> Schedule:
-    """Train level 0 only: the paper's default network, whatever the depth."""
+    """Make the schedule that trains level 0 only, the paper's default network."""
     return Schedule((Visit(0, 1),))
 
 
 def simultaneous() -> Schedule:
-    """Train every level in every batch: the control of section 4.4 and Figure 7."""
+    """Make the schedule that trains every level in every batch (Figure 7's control)."""
     return Schedule((Visit(EVERY_LEVEL, 1),))
 
 

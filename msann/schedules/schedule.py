@@ -18,7 +18,7 @@ from msann.checks import each, integer, refuse, shown
 #: The "level" of a visit that trains every level at once (Figure 7's control).
 EVERY_LEVEL = -1
 
-#: A cycle is kept as a tuple, so an absurd one is refused, not computed.
+#: Most visits of a cycle, or of a start: each is kept as a tuple of visits.
 MAX_VISITS = 1_000_000
 #: Most batches of one visit, or of one window of a schedule.
 MAX_STEPS = 10**12
@@ -35,11 +35,11 @@ class State(NamedTuple):
     """Tells a schedule where training stands when it is asked for the next visits.
 
     Attributes:
-        position: Batches since the schedule began.
-        count: How many batches the next call is to make.
-        whole_cycles: Whether `count` is of cycles (on coarsened data) and not batches.
-        logs: Of the last call, loss and metrics by name; empty before the first.
-        seconds: Of training so far.
+        position: How many batches were trained since the schedule began.
+        count: How many batches (or cycles) the next call is to make.
+        whole_cycles: Whether `count` counts cycles (on coarsened data), not batches.
+        logs: Loss and metrics of the last call, by name; empty before the first call.
+        seconds: How many seconds this `fit` has spent in training so far.
     """
 
     position: int
@@ -51,15 +51,15 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Says which level trains when: visits once, `start`, then for ever, `cycle`.
+    """Says which level trains when: the visits of `start` once, then `cycle` for ever.
 
     Args:
         cycle: Non-empty sequence of `Visit`, at least one batch in all.
         start: Sequence of `Visit` before the first cycle.
 
     Raises:
-        ValueError: What is no sequence of visits, a cycle without a batch, or more than
-            a million visits.
+        ValueError: `cycle` or `start` is no sequence of visits, or has more than a
+            million of them; or `cycle` holds no batch.
 
     Example:
 
@@ -136,10 +136,17 @@ class Schedule:
         return _merged([*visits, Visit(self.cycle[0].level, endless)])
 
     def next(self, state: State) -> tuple[Visit, ...]:
-        """Return the visits of the next call, which `fit` asks for before each.
+        """Return the visits that training makes next; `fit` asks before each call.
 
-        Here they follow from the position alone. A subclass that decides by the logs
-        or the clock overrides this; `cycle` then only says what a cycle costs about.
+        A call makes `steps_per_execution` batches, or cycles on coarsened data. Here
+        its visits follow from the position alone. A subclass that decides by the logs
+        or the clock overrides this; `cycle` then only says about what a cycle costs.
+
+        Args:
+            state: Where training stands, and how many batches or cycles are wanted.
+
+        Raises:
+            ValueError: As `take`.
 
         >>> from msann.schedules import gamma_cycle
         >>> state = State(position=2, count=2, whole_cycles=True)
@@ -152,7 +159,14 @@ class Schedule:
         return self.take(state.position, count)
 
     def to_cycle_end(self, position: int, cycles: int = 1) -> int:
-        """Count the batches from number `position` to the end of its cycle, or of more.
+        """Count the batches from batch number `position` to the end of a cycle.
+
+        Args:
+            position: At least 0; the batches of `start` belong to the first cycle.
+            cycles: Which end: 1 is that of the cycle at `position`, 2 of the next, ..
+
+        Raises:
+            ValueError: `position` is no integer >= 0, or `cycles` no positive integer.
 
         >>> from msann.schedules import gamma_cycle
         >>> gamma_cycle(depth=1).to_cycle_end(position=4)

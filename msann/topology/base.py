@@ -73,7 +73,7 @@ class Topology(ABC):
 
     @abstractmethod
     def coarsen(self) -> tuple[Prolongation, Topology]:
-        """Return the next coarser topology, behind the prolongation P from it."""
+        """Return `(P, coarser)`: the next coarser topology, and P from it to this."""
 
     @property
     def max_depth(self) -> float:
@@ -82,6 +82,9 @@ class Topology(ABC):
 
     def get_config(self) -> dict[str, Any]:
         """Describe the topology by plain JSON values, which `from_config` reads.
+
+        Raises:
+            ValueError: The topology is no dataclass; it needs a method of its own then.
 
         >>> from msann.topology import grid
         >>> grid(4, 4).get_config()
@@ -218,9 +221,10 @@ class Chain(NamedTuple):
 
     @property
     def composites(self) -> tuple[Prolongation, ...]:
-        """Return P^(0) .. P^(l-1) for each level l, from there to level 0.
+        """Return for each level l the P from there to level 0.
 
-        The identity for l = 0. They are made when they are first asked for.
+        It is the product P^(0) P^(1) .. P^(l-1), and the identity for l = 0. The
+        products are made when they are first asked for.
         """
         return _composites(self.topology, len(self.steps))
 
@@ -258,8 +262,16 @@ class Chain(NamedTuple):
 def chain(topology: Topology, depth: int) -> Chain:
     """Coarsen a topology `depth` times; equal topologies share one chain.
 
+    Args:
+        topology: What the finest level looks like, such as `path(1024)`.
+        depth: L, the coarsest level; at least 0, at most `topology.max_depth` and
+            `MAX_DEPTH`.
+
+    Returns:
+        A `Chain` of L + 1 levels.
+
     Raises:
-        ValueError: What is no topology, or a space with too few nodes for that depth.
+        ValueError: `topology` is no topology, or `depth` is out of these bounds.
 
     Example:
 

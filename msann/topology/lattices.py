@@ -185,7 +185,7 @@ class Torus(Grid):
 
 
 def path(size: int, *, prolongation: str = "pair") -> Path:
-    """Arrange `size` nodes in a row: pairs merge, ceil(size/2) remain.
+    """Arrange `size` nodes in a row, of which half, rounded up, remain a level deeper.
 
     Args:
         size: n.

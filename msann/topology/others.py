@@ -167,9 +167,13 @@ def shuffled(base: Topology, *, seed: int, redraw: bool = False) -> Shuffled:
     """Put another topology's nodes in random order: the control of Figure 7.
 
     Args:
-        base: The topology to shuffle, an aggregation (path, cycle, grid) or dense.
-        seed: Of the order.
-        redraw: Shuffle every level, and for every weight, anew (the authors' script).
+        base: The topology to shuffle.
+        seed: Integer >= 0 that the order is drawn with.
+        redraw: Whether each level has an order of its own, and in `multilevel` each
+            weight that touches the space too, as in the authors' script.
+
+    Raises:
+        ValueError: `base` is no topology, `seed` no integer >= 0, or `redraw` no bool.
 
     Example:
 
@@ -198,7 +202,17 @@ def slower(base: Topology, *, least: int = 1) -> Slower:
 
 
 def random_orthogonal(size: int, *, seed: int) -> RandomOrthogonal:
-    """Draw random orthonormal columns, which know nothing of the data's shape.
+    """Coarsen a space by random matrices, which know nothing of the data's shape.
+
+    Each P has random orthonormal columns, half as many (rounded up) as it has rows.
+
+    Args:
+        size: Number of nodes.
+        seed: Integer >= 0 that the matrices are drawn with.
+
+    Raises:
+        ValueError: No positive `size`, or one above 4,096, since P is dense; or a seed
+            that is no integer >= 0.
 
     >>> P, _ = random_orthogonal(6, seed=5).coarsen()
     >>> np.allclose(P.matrix().T @ P.matrix(), np.eye(3))

@@ -50,14 +50,20 @@ class CycleSchedule(keras.callbacks.Callback):
         rate_factors: Learning rate of each level as a multiple of level 0's. By
             default all one; for coarsened data the ratios of Glorot's standard
             deviations, sqrt(2) a level where both sizes halve.
-        consistency: For coarsened data: batches from which the term tau of MG/OPT is
-            computed at each descent; 0 for none.
+        consistency: For coarsened data: from how many batches, 0 to 1,000, a correction
+            of the coarse loss is computed each time that a cycle goes down a level. It
+            makes the coarse gradient begin as the restricted fine one (the term tau of
+            MG/OPT, multigrid for optimisation). 0 leaves it out.
         memory: For coarsened data: bytes that data of all levels may take on the
             device (1 GiB by default); larger data are streamed in chunks.
 
     Raises:
-        ValueError: What `gamma_cycle` refuses; both a schedule and a cycle's
-            parameters; or, when training begins, a schedule deeper than the model.
+        ValueError: What `gamma_cycle` refuses; a `schedule` of another type; both
+            a schedule (or "auto") and a cycle's parameters; `rate_factors` that are not
+            positive or do not begin with 1; `consistency` or `memory` out of range, or
+            without `coarsen_data`. When training begins: a schedule deeper than the
+            model; with `coarsen_data`, a schedule that trains every level at once or
+            never level 0, or a model on torch or on several devices.
         TypeError: When training begins: the model is not a `MultilevelModel`.
 
     Example:

@@ -13,13 +13,13 @@ class LevelRecord(NamedTuple):
     """Tells what one level did.
 
     Attributes:
-        level: l.
-        steps: That it trained; the coarsest one's trials of the rate are among them.
-        seconds: That these took, without compiling.
-        entered: The loss on what is held out, at the level, before its first step
-            (after the trials).
-        left: The same after its last step; if that is more, the steps are taken back,
-            and it is `entered`.
+        level: Its number; 0 is the model itself, larger ones are coarser.
+        steps: How many training steps it made. Those by which the coarsest level tried
+            several learning rates are among them.
+        seconds: How many seconds these took, without compiling.
+        entered: The loss on held-out samples before the first step (after the trials).
+        left: That loss after the last step. If it is larger, the steps are taken back,
+            and `left` is `entered`.
     """
 
     level: int
@@ -33,10 +33,10 @@ class Record(NamedTuple):
     """Tells what `warm_start` did, level by level; `print` shows it.
 
     Attributes:
-        plan: What it had planned.
-        levels: What each level did, coarsest first; none were trained if the plan or
-            the first level said that it would not pay.
-        seconds: Of the whole call.
+        plan: The `Plan` that it went by.
+        levels: A `LevelRecord` for each level that trained, coarsest first; empty if
+            the plan is plain training. If a level learned nothing, it is the last one.
+        seconds: How many seconds the whole call took.
         outcome: What came of it, in a sentence.
     """
 

@@ -79,9 +79,10 @@ def warm_start(
         y: Targets, if `x` is arrays.
         topology: What the spaces look like, as `multilevel` takes it; `None` chooses
             by the data (see `plan`).
-        depth: L, where to begin, or "auto".
-        batch_size: Samples of a training step; or a sequence, of your `fit`, of level
-            1, 2, ..; its last number is that of all coarser levels, too. Where batches
+        depth: L, the level to begin at; "auto" takes the one that `plan` suggests.
+        batch_size: Samples of a training step, at most as many as there are: one number
+            for all levels; or a list, first of your own `fit` (level 0), then of level
+            1, 2, .., whose last number holds for all coarser levels too. Where batches
             are larger, so is the rate: by the root of the ratio with optimizers whose
             steps are of one length (Adam), by the ratio itself with others.
         sample_weight: Array `(samples,)`, or `None`.
@@ -97,8 +98,8 @@ def warm_start(
             has lasted a quarter longer; it is five times as long, at least, as it takes
             to give the model those weights. Training ends for them before the model is
             given the weights that it keeps, so none can put others in their place.
-        verbose: 0 is silent; 1 or "auto" prints the plan's sentence and a progress bar
-            for each level.
+        verbose: 0 is silent; 1, 2 or "auto" prints the plan's sentence and a progress
+            bar for each level.
 
     Returns:
         A `Record` of what each level did.

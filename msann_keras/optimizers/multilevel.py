@@ -253,10 +253,10 @@ class MultilevelOptimizer(keras.optimizers.Optimizer):
         self.use_rates()
 
     def use_rates(self, factors: Sequence[float] | None = None) -> None:
-        """Train with other factors for a while, which are not saved.
+        """Set the rate factors of the training to come, which are not saved.
 
         Args:
-            factors: As `rate_factors`, which without any are in force again.
+            factors: As `rate_factors`; `None` puts `rate_factors` back in force.
         """
         self.factors = self.check_factors(factors)
         for rate, factor in zip(self._rates, self.factors, strict=True):

@@ -13,7 +13,7 @@ from msann_keras.spaces import walk
 
 
 def coarse_network(model: keras.Model, level: int) -> keras.Model:
-    """Make M_l, with the restriction of the model's present weights Theta.
+    """Make the network of one level, with the model's weights restricted to it.
 
     Args:
         model: A functional `MultilevelModel`.
@@ -26,7 +26,9 @@ def coarse_network(model: keras.Model, level: int) -> keras.Model:
 
     Raises:
         TypeError: `model` is no Keras model.
-        ValueError: What `coarsening` refuses, or a level that there is not.
+        ValueError: The model is not functional, or has no `MultilevelDense` layer; a
+            layer or a prolongation has no coarse form (the error names it); or there is
+            no such level.
 
     Example:
 

@@ -20,14 +20,18 @@ def dense(units, depth=None, **options):
     return ms.MultilevelDense(units, depth, **options)
 
 
+def between(depth, inputs, outputs):
+    """The model between these, plain without a depth."""
+    kind = keras.Model if depth is None else ms.MultilevelModel
+    return kind(inputs, outputs)
+
+
 def network(depth=None, seed=3, **options):
     """8-4-6, functional; plain without a depth."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((8,), name="inputs")
     hidden = dense(4, depth, activation="tanh", name="hidden", **options)(inputs)
-    outputs = dense(6, depth, name="outputs", **options)(hidden)
-    kind = keras.Model if depth is None else ms.MultilevelModel
-    return kind(inputs, outputs)
+    return between(depth, inputs, dense(6, depth, name="outputs", **options)(hidden))
 
 
 #: How to compile a model whose programs are small: not at all, or without XLA.

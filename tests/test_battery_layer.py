@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from batteries import X, Y, assert_as_keras, assert_equal, dense, network
+from batteries import X, Y, assert_as_keras, assert_equal, between, dense, network
 from keras import ops
 
 import msann_keras as ms
@@ -208,6 +208,7 @@ def test_constraints_hold_at_every_level(coarsen_data):
         assert all(np.min(part) >= 0 for part in layer.theta())
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("packed_below", [0, 1000])
 def test_constraints_hold_for_theta_on_coarsened_data(packed_below, monkeypatch):
     """Whether coarse levels work in variables of the model or in packed ones."""
@@ -275,8 +276,7 @@ def test_masked_steps_do_not_count():
         keras.utils.set_random_seed(3)
         inputs = keras.Input((3,))
         x = keras.layers.Embedding(4, 8, mask_zero=True)(inputs)
-        kind = keras.Model if depth is None else ms.MultilevelModel
-        model = kind(inputs, dense(6, depth)(x))
+        model = between(depth, inputs, dense(6, depth)(x))
         model.compile("sgd", "mse", run_eagerly=True)
         history = model.fit(words, np.ones((2, 3, 6)), epochs=2, verbose=0)
         return history.history, model.get_weights()

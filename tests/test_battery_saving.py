@@ -162,7 +162,7 @@ def test_hooks_are_called_in_keras_order(steps):
     assert run(0) == run(None)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["plateau", "schedule", "stop", "nan", "lambda"])
 def test_callbacks_without_levels_do_what_they_do_for_keras(name):
     seen = []
@@ -194,7 +194,7 @@ def test_callbacks_without_levels_do_what_they_do_for_keras(name):
     assert len(seen) == (2 * 5 if name == "lambda" else 0)
 
 
-@pytest.mark.quick(1)
+@pytest.mark.thorough
 @pytest.mark.parametrize("coarsen_data", [False, True])
 def test_files_of_callbacks(coarsen_data, tmp_path):
     options = {"steps_per_epoch": 2} if coarsen_data else {}

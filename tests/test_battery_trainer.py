@@ -1,7 +1,6 @@
 """What Keras expects of a model that trains, of `MultilevelModel`.
 
-Without levels it must do what a plain model does; with levels the ways to train must
-agree with each other. (What is not here: `test_model.py`, `test_fine_gradient.py`.)
+Without levels it must do what a plain model does; with levels ways to train must agree.
 """
 
 import keras
@@ -15,6 +14,7 @@ from batteries import (
     Y,
     assert_as_keras,
     assert_equal,
+    between,
     compiled,
     dense,
     fit,
@@ -34,8 +34,7 @@ def two_ends(depth, **options):
     hidden = dense(4, depth, activation="tanh")(joined)
     outputs = {"one": dense(6, depth, name="one")(hidden)}
     outputs["two"] = dense(3, depth, name="two")(hidden)
-    kind = keras.Model if depth is None else ms.MultilevelModel
-    model = kind(inputs, outputs)
+    model = between(depth, inputs, outputs)
     model.compile("sgd", **EAGER | options)
     return model
 
@@ -56,7 +55,7 @@ LOSSES = {
 }
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", LOSSES)
 def test_many_outputs(name):
     def run(depth):
@@ -74,9 +73,7 @@ def test_lists_of_outputs_losses_and_metrics():
         keras.utils.set_random_seed(4)
         inputs = keras.Input((8,))
         ends = dense(6, depth, name="one"), dense(3, depth, name="two")
-        outputs = [end(inputs) for end in ends]
-        kind = keras.Model if depth is None else ms.MultilevelModel
-        model = kind(inputs, outputs)
+        model = between(depth, inputs, [end(inputs) for end in ends])
         options = {"metrics": [["mae"], ["mse"]], "loss_weights": [1.0, 2.0]}
         model.compile("sgd", ["mse", "mae"], **EAGER, **options)
         history = fit(model, X, [Y, Z])
@@ -103,8 +100,7 @@ def penalised(depth):
     keras.utils.set_random_seed(4)
     inputs = keras.Input((8,))
     outputs = dense(6, depth)(Penalty()(dense(4, depth)(inputs)))
-    kind = keras.Model if depth is None else ms.MultilevelModel
-    model = kind(inputs, outputs)
+    model = between(depth, inputs, outputs)
     model.compile("sgd", "mse", **EAGER)
     return model
 
@@ -185,7 +181,7 @@ class Batches(keras.utils.PyDataset):
         return X[rows], Y[rows], np.arange(12.0)[rows]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", ["PyDataset", "tf.data", "generator", "tensors"])
 @pytest.mark.parametrize("steps", [1, 3])
 def test_validation_options(kind, steps):
@@ -238,8 +234,7 @@ class StopAt(keras.callbacks.Callback):
 def test_stopping_in_the_middle_of_an_epoch():
     def run(depth):
         model, stop = compiled(depth), StopAt(1)
-        history = fit(model, callbacks=[stop], epochs=5)
-        logs = history, stop.seen, model.get_weights()
+        logs = fit(model, callbacks=[stop], epochs=5), stop.seen, model.get_weights()
         return logs, fit(model)  # a new fit is not stopped
 
     assert_as_keras(run)

@@ -174,6 +174,7 @@ def test_validation_samples_are_not_trained_on(monkeypatch):
     assert seen == [200]
 
 
+@pytest.mark.thorough
 def test_cost_counts_examples_by_their_level():
     model = made()
     model.make_train_function()

@@ -73,6 +73,7 @@ def assert_exact(model, spaces, level, tolerance=1e-12):
 # ------------------------------------------------------- exact on block-constant data
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("name", SPACES)
 def test_the_coarse_network_is_exact_on_block_constant_data(name, use_bias):

@@ -17,6 +17,7 @@ def ways(path):
     return list(yaml.safe_load(path.read_text()).get("ways", [])) or [None]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("path", "way"), [(path, way) for path in CONFIGS for way in ways(path)],
     ids=lambda value: getattr(value, "stem", value),
@@ -68,6 +69,7 @@ def test_configs_of_tables_name_the_published_one(name, table):
     assert config.budget == published.TABLES[table].budget
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["table1_one_object", "table2_two_objects"])
 @pytest.mark.parametrize(
     ("way", "optimizer"), [("paper", "adam"), ("script", "tf1_rmsprop")]

@@ -70,7 +70,7 @@ SCHEDULES = {
 }
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("name", "steps_per_execution"), [("w", 1), *((name, 4) for name in SCHEDULES)]
 )

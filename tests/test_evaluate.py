@@ -40,6 +40,7 @@ def test_costs_and_places_by_hand(first):
     assert [row.examples for row in rows] == [2 * row.result for row in rows]
 
 
+@pytest.mark.thorough
 def test_seconds_are_of_training_alone(monkeypatch):
     now, run = [0.0], FineGradient.run
     monkeypatch.setattr("msann_keras.session.time.perf_counter", lambda: now[0])
@@ -73,6 +74,7 @@ def test_on_coarsened_data_it_evaluates_after_whole_cycles():
     assert evaluate.seconds > 0
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("coarsen_data", [True, False])
 def test_it_goes_on_where_the_schedule_does(coarsen_data):
     def schedule(resume):

@@ -130,6 +130,7 @@ def test_frozen_layers_stay_as_they_are():
     )
 
 
+@pytest.mark.thorough
 @trains
 def test_loss_scaling_counts_and_trains():
     made = model()
@@ -156,6 +157,7 @@ def test_progress_can_be_read_in_the_midst_of_an_epoch():
     assert seen == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.thorough
 @trains
 def test_a_schedule_goes_on_after_loading(tmp_path):
     """Slots, step counts and the place in the schedule are saved with the model."""
@@ -176,6 +178,7 @@ def test_a_schedule_goes_on_after_loading(tmp_path):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.thorough
 @trains
 def test_callbacks_see_the_weights_between_epochs():
     seen = []
@@ -191,6 +194,7 @@ def test_callbacks_see_the_weights_between_epochs():
     assert len(history.history["val_loss"]) == 3
 
 
+@pytest.mark.thorough
 @trains
 def test_auto_begins_with_a_warm_start(monkeypatch):
     start = partial(warm.warm_start, depth=3, seconds=0.6)  # the plan would say: none

@@ -51,6 +51,7 @@ def test_a_warm_start_learns_images():
     model.fit(IMAGES, IMAGES**2, verbose=0)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("batched", [False, True])
 def test_a_fit_on_coarsened_data_is_that_of_flat_units(batched):
     trained = []

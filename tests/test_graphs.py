@@ -56,6 +56,7 @@ def test_a_single_vertex_may_have_a_loop():
 # -------------------------------------------------------------------------- products
 
 
+@pytest.mark.thorough
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 99))
 def test_products_are_networkxs(n, m, seed):
     G, H = random_graph(n, seed), random_graph(m, seed + 1)

@@ -211,6 +211,7 @@ def test_another_optimizer_starts_afresh(name):
     assert int(fine.iterations) == 0
 
 
+@pytest.mark.thorough
 def test_a_schedule_of_the_rate_begins_at_its_beginning():
     decay = keras.optimizers.schedules.CosineDecay(1e-3, 100)
     done, coarse, fine = handed_over(keras.optimizers.Adam(decay))

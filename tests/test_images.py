@@ -195,7 +195,7 @@ def error(model):
     return float(np.mean((model.predict(IMAGES[200:], verbose=0) - Y[200:]) ** 2))
 
 
-@pytest.mark.quick(1)
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "depth",
     [

@@ -6,20 +6,13 @@ import pytest
 
 from benchmarks.keras_examples.__main__ import EXAMPLES, outcome
 
-#: Those that take no more than a few seconds.
-QUICK = ("recommender",)
 #: What trains on smaller images, too; the others are made thinner, but for `siamese`,
 #: whose spaces coarsen.
 SMALLER = {"super_resolution": 2, "convolutional_autoencoder": 1, "segmentation": 1}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.thorough] * (name not in QUICK))
-        for name in EXAMPLES
-    ],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_started_trained_saved_and_loaded(name):
     made = outcome(EXAMPLES[name], seconds=8.0)
     assert made.levels

@@ -141,6 +141,7 @@ def test_band_composites_are_bands():
     close(c.composites[2].matrix(), band(7, 28, periodic=True).matrix(), atol=1e-12)
 
 
+@pytest.mark.thorough
 @given(
     st.lists(st.integers(2, 24), min_size=1, max_size=2),
     st.sampled_from(["pair", "box", "hat", "band"]),

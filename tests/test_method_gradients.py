@@ -79,7 +79,7 @@ networks = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("space", SPACES)
 @settings(max_examples=5)

@@ -123,6 +123,7 @@ def test_layers_that_do_not_train():
         assert not np.array_equal(old, new)
 
 
+@pytest.mark.thorough
 def test_many_inputs_and_outputs():
     a, b = keras.Input((4,), name="a"), keras.Input((2,), name="b")
     hidden = keras.layers.Add()(

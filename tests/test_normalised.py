@@ -74,7 +74,7 @@ def test_they_begin_far_below_their_draw(kind):
     assert loss(model) < 0.2 * loss(cold)
 
 
-@pytest.mark.quick(1)
+@pytest.mark.thorough
 @each_kind
 def test_no_level_begins_worse_than_the_one_before_ended(kind):
     _, record = started(compiled(kind), seconds=1.5)

@@ -69,6 +69,7 @@ def test_a_hypercube_commutes_too():
 # ------------------------------------------------------------------- the trust region
 
 
+@pytest.mark.thorough
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 999), st.floats(0.1, 0.9))
 def test_ends_at_a_minimum(seed, s):

@@ -24,6 +24,7 @@ def test_a_multilevel_model_keeps_what_has_adapted_to_the_data(keep_weights):
     np.testing.assert_allclose(merged(X), model(X), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_cycles_auto_of_a_model_with_ordinary_layers(monkeypatch):
     """They are of no level, and have what the start has learned too."""
     dense = {"depth": 2, "input_topology": ms.path(64), "output_topology": ms.path(64)}

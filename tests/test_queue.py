@@ -179,6 +179,7 @@ def test_a_machine_with_every_run_tells_the_others(tmp_path, every, address):
     assert Queue(address, every).finished() == {job.name for job in every}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("address", "message"),
     [

@@ -159,12 +159,14 @@ def test_the_table_of_differences_comes_from_the_docs(committed):
     assert shown.count("<tr>") == len(rows) - 1  # without the rule under the head
 
 
+@pytest.mark.thorough
 def test_an_empty_folder_makes_a_page(tmp_path):
     page = page_of(tmp_path)
     assert json.loads(page.data).keys() == {f"figure-4-{i}" for i in (1, 2, 3)}
     assert "No committed run says anything" in page.text
 
 
+@pytest.mark.thorough
 def test_damaged_files_are_named_and_the_others_kept(tmp_path):
     good, *bad = write(
         tmp_path,

@@ -19,9 +19,12 @@ BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     None,
 )
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="needs Chromium (Debian: apt-get install chromium)"
-)
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(
+        BROWSER is None, reason="needs Chromium (Debian: apt-get install chromium)"
+    ),
+]
 
 #: What the tests ask the page, and what they may call.
 TOOLS = """

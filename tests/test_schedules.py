@@ -277,6 +277,7 @@ def test_batches_to_the_cycles_end_by_hand():
     assert ends == [5, 4, 3, 2, 1, 3, 2, 1, 3]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("make", "visits"),
     [

@@ -108,6 +108,7 @@ def test_cayley_curves_stay_on_the_manifold_and_leave_along_the_gradient():
     )
 
 
+@pytest.mark.thorough
 def test_a_curve_that_cannot_be_solved_for_is_shortened(monkeypatch):
     """At a minimum steps are so long that rounding makes the small system singular."""
     cayley, refused = solvers._cayley, []

@@ -96,7 +96,7 @@ def test_entering_a_level_raises_no_error(task, monkeypatch):
         assert later < 1.1 * before
 
 
-@pytest.mark.quick(1)
+@pytest.mark.thorough
 @pytest.mark.parametrize("optimizer", ["adam", "adamax", "rmsprop"])
 def test_the_users_fit_begins_without_a_kick(optimizer):
     """With fresh moments the first step doubles the loss."""
@@ -223,6 +223,7 @@ def test_constraints_hold_afterwards():
         assert ops.convert_to_numpy(layer.kernel).min() >= 0
 
 
+@pytest.mark.thorough
 def test_labels():
     labels = (X[:, 0] > 0).astype("int32")
     model = network(64, 64, 2, last=None)
@@ -233,6 +234,7 @@ def test_labels():
     assert right.mean() > 0.9
 
 
+@pytest.mark.thorough
 def test_half_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -32,6 +32,7 @@ def test_averages_of_weights_begin_with_what_was_learned(optimizer):
     assert loss(model) < 2 * before
 
 
+@pytest.mark.thorough
 def test_an_optimizer_forgets_other_weights():
     model = compiled(64, 64, 64, optimizer=keras.optimizers.SGD(0.1, momentum=0.99))
     model.fit(X, 3 * Y[:, ::-1], batch_size=16, epochs=2, verbose=0)

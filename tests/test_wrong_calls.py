@@ -89,7 +89,7 @@ def bounded():
     keras.config.enable_traceback_filtering()
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_wrong_calls_are_refused(name, table):
     faults = [fault for calls in table[name] for fault in calls.faults()]
@@ -98,7 +98,7 @@ def test_wrong_calls_are_refused(name, table):
         pytest.fail(f"{len(faults)} of {count}:\n" + "\n".join(faults), pytrace=False)
 
 
-@pytest.mark.quick(1)
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_the_right_calls_are_right(name, table):
     for calls in table[name]:

@@ -212,8 +212,8 @@ def picture(groups, path, methods=tuple(STYLES)):
     from matplotlib import pyplot
     from matplotlib.ticker import NullFormatter, NullLocator
 
-    columns = min(4, len(groups))
-    lines = math.ceil(len(groups) / columns)
+    lines = math.ceil(len(groups) / 4)
+    columns = math.ceil(len(groups) / lines)
     figure, axes = pyplot.subplots(
         lines,
         columns,

@@ -49,7 +49,7 @@ test: install ## Run the quick tests and the doctests
 	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile
 
 test-thorough: install ## More of the same, on more kinds of models and data; CI runs it, too
-	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile -m thorough
+	$(RUN) -m pytest -q --numprocesses 2 --dist loadfile -m "thorough and not slow"
 
 test-kill: install ## Slow tests that CI runs too: kills, several devices, budgets
 	$(RUN) -m pytest -q -m slow tests/test_sweep.py tests/test_command.py tests/test_examples.py \

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks.practice import data
+from benchmarks.practice import data, levels
 from benchmarks.practice.run import Clock, multilevel_initializers
 from benchmarks.practice.tasks import TASKS, Network
 
@@ -257,3 +257,14 @@ def test_the_clock_watches_fit():
     assert clock.trace[-1][1] < clock.trace[0][1]
     assert model.optimizer.iterations.numpy() == 1
     assert float(model.optimizer.learning_rate.numpy()) == pytest.approx(5e-5)
+
+
+@pytest.mark.thorough
+def test_what_xla_makes_of_each_level_is_measured(capsys):
+    levels.main(["--task", "one-object-1024", "--repeats", "1", "--steps", "2"])
+    *_, coarse, whole = capsys.readouterr().out.splitlines()
+    for line, level in ((coarse, 1), (whole, 0)):
+        number, parameters, *times, _ = line.strip("| ").split(" | ")
+        assert int(number) == level
+        assert int(parameters.replace(",", "")) > 0
+        assert all(float(one) > 0 for one in times)

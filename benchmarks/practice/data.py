@@ -63,7 +63,7 @@ def allen_cahn(seed, side=64, train=2700, validation=150, width=0.03, steps=30):
         train: Samples to train on.
         validation: Samples to judge by.
         width: Of the walls between phases, the box being one wide.
-        steps: In time.
+        steps: How many the time is cut into.
     """
     waves, laplacian = _waves(seed, train + validation, (side, side), decay=36)
     state = fft.idstn(waves, type=1, axes=(1, 2), workers=-1)

@@ -1,17 +1,18 @@
 """What a level costs: compiling and a step, with XLA and without.
 
-    python -m benchmarks.practice.levels [--task poisson-64] [--repeats 3]
+    python -m benchmarks.practice.levels [--task poisson-64] [--repeats 3] [--steps 96]
 
-A warm start compiles no level by XLA. This prints, for each level that it visits, what
-making the level ready takes (networks are fresh each time), what a step takes then, and
-how many steps XLA must make before it has earned what compiling by it takes longer.
-Medians of the repeats.
+A warm start compiles no level by XLA on TensorFlow. This prints, for each level that it
+visits and for the whole network, what making it ready takes (networks are fresh each
+time), what a step takes then, and how many steps XLA must make before it has earned
+what compiling by it takes longer. Medians of the repeats.
 """
 
 import argparse
 import os
 import time
 from statistics import median
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -19,38 +20,29 @@ import keras
 import numpy as np
 
 from benchmarks.practice.tasks import TASKS
+from msann_keras.backends import here
 from msann_keras.nested.data import held_back
 from msann_keras.nested.level import Level
 from msann_keras.plan import planned
 from msann_keras.samples import some_of
 from msann_keras.spaces import functional
 
-#: Steps that are timed.
-STEPS = 96
 
-
-class Jitted(Level):
-    """A level that XLA compiles."""
-
-    JIT = True
-
-
-def measured(make, repeats):
-    """Medians: seconds until ready, and seconds of a step."""
+def measured(make, repeats, count):
+    """Medians: seconds until ready, and seconds of a step, of so many that are made."""
     ready, steps = [], []
     for _ in range(repeats):
         level = make()
-        level.draw()
         began = time.perf_counter()
         level.make_ready()
         ready.append(time.perf_counter() - began)
         began = time.perf_counter()
-        level.fit(steps=STEPS)
-        steps.append((time.perf_counter() - began) / STEPS)
+        level.fit(steps=count)
+        steps.append((time.perf_counter() - began) / count)
     return median(ready), median(steps)
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.practice.levels",
         description=__doc__,
@@ -58,7 +50,8 @@ def main():
     )
     parser.add_argument("--task", choices=TASKS, default="poisson-64")
     parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
+    parser.add_argument("--steps", type=int, default=96, help="that are timed")
+    options = parser.parse_args(arguments)
     task = TASKS[options.task]
     data = task.data(1)
     model = task.network(None)
@@ -71,13 +64,17 @@ def main():
         "| level | parameters | ready, s | with XLA | a step, ms | with XLA | pays at |"
     )
     print("|---|---|---|---|---|---|---|")
-    for number in plan.visited:
+    for number in (*plan.visited, 0):
         one = plan.levels[number]
-        given = model, coarsening, number, samples, task.batch_size, one.step_seconds
-        plain, by_xla = (
-            measured(lambda kind=kind, given=given: kind(*given), options.repeats)
-            for kind in (Level, Jitted)
-        )
+        sizes = task.batch_size, task.batch_size
+        given = model, coarsening, number, samples, sizes, one.step_seconds
+
+        def level(given=given):
+            return Level(*given)
+
+        plain = measured(level, options.repeats, options.steps)
+        with mock.patch.object(here, "JITS", True):
+            by_xla = measured(level, options.repeats, options.steps)
         gain = plain[1] - by_xla[1]
         pays = f"{(by_xla[0] - plain[0]) / gain:,.0f} steps" if gain > 0 else "never"
         print(

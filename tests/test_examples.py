@@ -64,20 +64,31 @@ def children(process):
     return [int(child) for child in file.read_text().split()]
 
 
+def wait_until_new(file, process):
+    """Until a file is written, or written anew, or the process has ended."""
+
+    def written():
+        return file.stat().st_mtime_ns if file.exists() else None
+
+    before = written()
+    while process.poll() is None and written() in (None, before):
+        time.sleep(0.01)
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="its strategies are TensorFlow's")
 @pytest.mark.slow
 def test_workers_that_are_killed_ten_times_train_what_unbroken_ones_do(tmp_path):
     finished(start("two_workers", tmp_path / "unbroken"))
-    expected, draw, kills, resumed = (
-        weights(tmp_path / "unbroken"),
-        random.Random(3),
-        0,
-        0,
-    )
+    expected, draw = weights(tmp_path / "unbroken"), random.Random(3)
+    backup = tmp_path / "broken/backup.weights.h5"
+    kills = resumed = 0
     while kills < 10:
         process = start("two_workers", tmp_path / "broken")
         while kills < 10 and process.poll() is None:
-            time.sleep(draw.uniform(1, 12))
+            if kills % 2:  # at any time, by turns with the end of an epoch
+                time.sleep(draw.uniform(1, 12))
+            else:
+                wait_until_new(backup, process)
             if process.poll() is None and (victims := children(process)):
                 os.kill(draw.choice(victims), signal.SIGKILL)
                 kills += 1

@@ -34,6 +34,8 @@ class Pace(NamedTuple):
         by_steps: Whether the time that the plan gives is counted in steps, each as long
             as the plan says. Convolutions may take several times as long as that, but
             those of all levels do, and so a start makes the same steps on any machine.
+        window: A level's weights are the mean over the last part of its steps, as long
+            as this share of them; at 0, as they are.
     """
 
     stride: int
@@ -43,6 +45,7 @@ class Pace(NamedTuple):
     cools: bool = True
     looks: int = 1
     by_steps: bool = False
+    window: float = 0.0
 
 
 #: Of networks whose units coarsen: a level holds all but what its data lack.
@@ -50,11 +53,13 @@ UNITS = Pace(stride=2, factors=(1.0, 2.0, 4.0), first=64, fall=0.2)
 #: Of thinner convolutions, which do on whole images what the network then does, and
 #: learn more in a second: they stay while there is any gain. Their errors go up and
 #: down; so several looks must say that there is none.
-IMAGES = Pace(stride=1, factors=(1.0,), first=64, fall=0.05, looks=3, by_steps=True)
+IMAGES = Pace(
+    stride=1, factors=(1.0,), first=64, fall=0.05, looks=3, by_steps=True, window=0.05
+)
 #: Of levels whose network does something else on the finer data: what it still learns
 #: of its own data has to be learned anew there.
 SMALLER_IMAGES = Pace(
-    stride=1, factors=(1.0,), first=16, fall=0.5, cools=False, looks=2
+    stride=1, factors=(1.0,), first=16, fall=0.5, cools=False, looks=2, window=0.05
 )
 
 

@@ -172,6 +172,15 @@ def test_the_plan_says_what_images_hold():
     assert ms.plan(unet(), IMAGES, IMAGES, depth=0).reason.endswith("as asked.")
 
 
+def test_the_shortest_side_is_that_of_images_which_are_smaller_on_a_level():
+    assert images_of(functional(unet()), 3).least == [None, None, 12, 6]
+    inputs = keras.Input((48, 48, 1))
+    x = layers.Conv2D(4, 3, padding="same")(inputs)
+    pooled = layers.GlobalAveragePooling2D(keepdims=True)(x)  # a pixel at any level
+    squeezed = keras.Model(inputs, layers.Multiply()([x, layers.Conv2D(4, 1)(pooled)]))
+    assert images_of(squeezed, 3).least == [None, 24, 12]
+
+
 def test_the_depth_is_read_off_the_data(monkeypatch):
     def depth(model, y):
         return ms.plan(model, IMAGES, y).depth
@@ -181,7 +190,16 @@ def test_the_depth_is_read_off_the_data(monkeypatch):
     labels = RNG.integers(3, size=300)
     assert depth(unet(), IMAGES) == 0  # that little takes no time as it is
     monkeypatch.setattr(images_plan, "WORTHWHILE", 0.0)
-    assert depth(unet(channels=16), IMAGES) == 3
+    flat = keras.Sequential(
+        [
+            keras.Input((48, 48, 1)),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.Conv2D(1, 3, padding="same"),
+        ]
+    )
+    assert depth(flat, IMAGES) == 3  # on 12 x 12 pixels
+    assert depth(unet(channels=16), IMAGES) == 2  # which have 6 x 6 inside of this one
     assert depth(unet(channels=16), noise) == 1  # smaller images hold nothing of it
     assert depth(classifier(channels=64), labels) == 1
     masks = (IMAGES[..., 0] > 0).astype("int64")

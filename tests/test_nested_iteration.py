@@ -73,7 +73,7 @@ def test_looks_take_no_more_than_a_sixth_of_the_time():
         now[0] += 0.1
         few.look(show, loss=1.0)
     assert 3.0 * len(looks) <= (now[0] - 100.0) / 6 + 3.0
-    assert len(looks) == 6
+    assert len(looks) == 7
 
 
 def test_an_interrupt_keeps_what_was_learned(monkeypatch):

@@ -31,7 +31,7 @@ ROOMS = [
     *("msann_keras.nested.handover", "msann_keras.nested.optimizer"),
     *("msann_keras.nested.level", "msann_keras.nested.ahead"),
     "msann_keras.nested.parts",
-    "msann_keras.nested.leaving",
+    *("msann_keras.nested.leaving", "msann_keras.nested.mean"),
     *("msann_keras.nested.audience", "msann_keras.nested.record"),
     *("msann_keras.nested.iteration", "msann_keras.nested.warm_start"),
     *("msann_keras.nested.multilevel", "msann_keras.nested"),

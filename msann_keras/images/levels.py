@@ -53,6 +53,8 @@ class Images:
         inputs: The pixels of each input.
         outputs: The pixels of each output; labels stay whole.
         costs: Multiply-adds of a sample at each level.
+        least: The shortest side of an image inside the network, at each level where
+            images are smaller; `None` elsewhere.
         field: Pixels along a side that an output depends on, the same at all levels.
     """
 
@@ -84,6 +86,7 @@ class Images:
             pixels_of(each) for each in zip(*(x.outputs for x in networks), strict=True)
         ]
         self.costs = [each.cost for each in views]
+        self.least = [_least_side(each, views[0]) for each in views]
         self.field = views[0].field
 
     def up_to(self, depth: int) -> Images:
@@ -236,6 +239,21 @@ def averaged(array: np.ndarray, sides: Sequence[int]) -> np.ndarray:
             blocks = (*shape[:axis], side, shape[axis] // side, *shape[axis + 1 :])
             array = array.reshape(blocks).mean(axis=axis + 1)
     return array
+
+
+def _least_side(one: View, fine: View) -> int | None:
+    """The shortest side that is shorter than on the finest images, if one is.
+
+    Others (of a pooling over whole images) say nothing of a level.
+    """
+    sides = [
+        small
+        for name, shapes in fine.shapes.items()
+        for few, many in zip(one.shapes[name], shapes, strict=True)
+        for small, large in zip(few[1:-1], many[1:-1], strict=True)
+        if small is not None and small < large
+    ]
+    return min(sides, default=None)
 
 
 def _fits(one: View, views: list[View], factor: int) -> bool:

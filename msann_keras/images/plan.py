@@ -29,6 +29,9 @@ SAMPLE = 64
 DEEPEST, MOST_LOST = 3, 0.3
 #: Inputs of which smaller images hold all but so much are smooth.
 SMOOTH = 0.2
+#: No image inside a network is to be smaller: where most pixels are at the border, inner
+#: layers of a U-Net learn what is of no use on larger images.
+LEAST_INNER = 8
 #: A level's step must be so many times cheaper than one of the network, and the passes
 #: that a start takes must last so many times as long as making a level ready.
 CHEAPER, WORTHWHILE = 1.5, 4.0
@@ -126,6 +129,8 @@ def _suggested(images, targets, seconds) -> int:
         smaller = images.sizes[level].blocks[0] > 1
         if smaller and (targets is None or targets[level] > MOST_LOST):
             break  # what labels say of small images is not what they say of large ones
+        if (images.least[level] or LEAST_INNER) < LEAST_INNER:
+            break
         if seconds[level] * CHEAPER > seconds[0]:
             continue
         result = level

@@ -9,7 +9,7 @@ import keras
 
 #: Callbacks are called when the call has lasted so many times as long as at last, and
 #: since then so many times as long as it took to show them the model.
-PATIENCE, SELDOM = 1.25, 5
+PATIENCE, SELDOM = 1.125, 5
 
 
 class Audience:

@@ -19,6 +19,7 @@ from msann_keras.nested.data import Samples
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.leaving import Leaving
 from msann_keras.nested.level import TRIAL, Level, hand_over, values_of, weights_of
+from msann_keras.nested.mean import Mean
 from msann_keras.nested.optimizer import begin_anew
 from msann_keras.nested.record import Display, LevelRecord
 from msann_keras.nested.statistics import settle, some_rows
@@ -81,6 +82,7 @@ class NestedIteration:
         self.audience, self.display = audience, display
         self.records: list[LevelRecord] = []
         self.level: Level | None = None
+        self.mean = Mean(0.0)  # of the level that trains
 
     def run(self) -> bool:
         """Train the levels, coarsest first, and give the model what they have learned.
@@ -184,6 +186,11 @@ class NestedIteration:
         began = time.perf_counter()
         step = self._step_seconds(level.level)
         self.display.begin(level.level)
+        self.mean = mean = Mean(judge.pace.window)
+
+        def error():
+            with mean.in_place():
+                return judge.error()
 
         def tell(steps, loss):
             self.display.update(steps, loss)
@@ -191,7 +198,7 @@ class NestedIteration:
             return self.audience.has_enough
 
         leaving = Leaving(
-            judge.error,
+            error,
             judge.pace,
             self._floor(level),
             left if coming is None else left * SHARE,
@@ -200,7 +207,7 @@ class NestedIteration:
             (lambda: step * leaving.steps) if self.by_steps else time.perf_counter,
         )
         before = level.state()
-        level.fit(callbacks=[leaving])
+        level.fit(callbacks=[mean, leaving])
         (_, entered), (_, at_last) = leaving.errors[0], leaving.errors[-1]
         if entered < at_last:  # too few steps to be worth it
             level.restore(before)
@@ -253,7 +260,8 @@ class NestedIteration:
 
     def _show(self, level: Level) -> None:
         """Let the model do what a level's network does."""
-        own, levels = values_of(level.layers), (level.level, 0)
+        with self.mean.in_place():
+            own, levels = values_of(level.layers), (level.level, 0)
         self._assign(finer_weights(own, self.coarsening, *levels, apart=False))
 
     def _assign(self, values: list) -> None:

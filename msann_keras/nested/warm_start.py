@@ -95,7 +95,7 @@ def warm_start(
             next one compiles, and cools down before it is left.
         callbacks: They are called as by `fit`, with the model's weights as they would
             be now. An epoch ends at the end of each level, and each time that the call
-            has lasted a quarter longer; it is five times as long, at least, as it takes
+            has lasted an eighth longer; it is five times as long, at least, as it takes
             to give the model those weights. Training ends for them before the model is
             given the weights that it keeps, so none can put others in their place.
         verbose: 0 is silent; 1, 2 or "auto" prints the plan's sentence and a progress

@@ -113,4 +113,6 @@ def test_a_fit_ends_with_the_mean_and_trains_as_without_it():
     np.testing.assert_array_equal(last, path[-1])
     assert np.abs(averaged - last).max() > 1e-4
     window = path[-8:]
-    assert (averaged >= np.min(window, 0)).all() and (averaged <= np.max(window, 0)).all()
+    assert (averaged >= np.min(window, 0)).all() and (
+        averaged <= np.max(window, 0)
+    ).all()

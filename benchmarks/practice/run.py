@@ -28,6 +28,7 @@ import msann_keras as ms
 from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import SHARES
 from experiments.provenance import provenance
+from msann_keras.backends.tensorflow import batches
 from msann_keras.images.levels import averaged
 
 #: What `ms.warm_start` may be told of kernels, for a comparison.
@@ -198,10 +199,12 @@ def train(task, options):
         )
         callbacks = [cycles, clock]
     if clock.seconds < options.limit and clock.trace[-1][1] is not None:
+        # Given arrays, `fit` stands still at the ends of epochs, for up to 20 s.
+        rows = np.arange(len(data.x))
+        source = batches((data.x, data.y), rows, task.batch_size, options.seed)
         model.fit(
-            data.x,
-            data.y,
-            batch_size=task.batch_size,
+            source(),
+            steps_per_epoch=len(rows) // task.batch_size,
             epochs=10**6,
             callbacks=callbacks,
             verbose=0,

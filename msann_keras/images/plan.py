@@ -29,8 +29,8 @@ SAMPLE = 64
 DEEPEST, MOST_LOST = 3, 0.3
 #: Inputs of which smaller images hold all but so much are smooth.
 SMOOTH = 0.2
-#: No image inside a network is to be smaller: where most pixels are at the border, inner
-#: layers of a U-Net learn what is of no use on larger images.
+#: No image inside of a network is to be smaller: of few pixels most are at the border,
+#: and what the inner layers of a U-Net learn there is of no use on larger images.
 LEAST_INNER = 8
 #: A level's step must be so many times cheaper than one of the network, and the passes
 #: that a start takes must last so many times as long as making a level ready.

@@ -1,4 +1,4 @@
-"""The mean of what a level's weights have been of late, which is what it has learned."""
+"""The mean of a level's weights of late: what it has learned, without the noise."""
 
 from __future__ import annotations
 

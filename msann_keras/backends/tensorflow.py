@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 # On a CPU XLA takes longer to compile a coarse step than it saves in the steps of a
-# level of dense layers (`python -m benchmarks.practice.levels`, which also shows that
-# level 1 of convolutions would gain).
+# level of dense layers (`python -m benchmarks.practice.levels`). Convolutions were a
+# third quicker by it on one machine, and half as quick on another.
 JITS, STEPS_PER_CALL = False, 32
 KEEPS_PROGRAMS, IS_STATELESS = True, False
 #: Strategies under which a model can be started.

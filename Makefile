@@ -13,7 +13,7 @@ WAY_OPTION = $(if $(WAY),--way $(WAY))
 
 # What needs no TensorFlow.
 EVERY_BACKEND := tests/test_energy.py tests/test_choice.py tests/test_plan.py \
-	tests/test_handover.py tests/test_leaving.py tests/test_warm_start.py \
+	tests/test_handover.py tests/test_leaving.py tests/test_mean.py tests/test_warm_start.py \
 	tests/test_warm_start_kept.py tests/test_nested_level.py \
 	tests/test_nested_iteration.py tests/test_images.py tests/test_images_refused.py \
 	tests/test_strangers.py tests/test_stencils.py tests/test_fields.py \

@@ -261,7 +261,7 @@ def test_images_may_be_standardised_first():
     model = compiled(unet(front=[norm]))
     x, before = 3 + 5 * IMAGES, norm.get_weights()
     untrained = model.evaluate(x, Y, verbose=0)
-    ms.warm_start(model, x, Y, depth=2, **OPTIONS)
+    ms.warm_start(model, x, Y, depth=2, **OPTIONS | {"seconds": 6.0})
     assert model.evaluate(x, Y, verbose=0) < 0.7 * untrained
     for one, other in zip(before, norm.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

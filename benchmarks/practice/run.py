@@ -28,7 +28,7 @@ import msann_keras as ms
 from benchmarks.practice.tasks import TASKS
 from benchmarks.practice.tuning import SHARES
 from experiments.provenance import provenance
-from msann_keras.backends.tensorflow import batches
+from msann_keras.backends import here
 from msann_keras.images.levels import averaged
 
 #: What `ms.warm_start` may be told of kernels, for a comparison.
@@ -199,18 +199,28 @@ def train(task, options):
         )
         callbacks = [cycles, clock]
     if clock.seconds < options.limit and clock.trace[-1][1] is not None:
-        # Given arrays, `fit` stands still at the ends of epochs, for up to 20 s.
-        rows = np.arange(len(data.x))
-        source = batches((data.x, data.y), rows, task.batch_size, options.seed)
+        if options.method in DEPTHS:  # whose start and cycles average arrays
+            samples = {"x": data.x, "y": data.y, "batch_size": task.batch_size}
+        else:
+            steps = len(data.x) // task.batch_size
+            samples = batches(data.x, data.y, task.batch_size, steps, options.seed)
         model.fit(
-            source(),
-            steps_per_epoch=len(rows) // task.batch_size,
+            **samples,
             epochs=10**6,
             callbacks=callbacks,
             verbose=0,
         )
     more["megabytes"]["after"] = peak()
     return {"trace": clock.trace, **more}
+
+
+def batches(x, y, batch_size, steps, seed):
+    """What `fit` is to be given for arrays: a dataset that does not tune itself.
+
+    Given arrays, it may stand still when an epoch ends, for up to 20 s.
+    """
+    source = here.batches((x, y), np.arange(len(x)), batch_size, seed)
+    return {"x": source(), "steps_per_epoch": steps}
 
 
 def ramp(task, data, model, clock):
@@ -233,9 +243,7 @@ def ramp(task, data, model, clock):
         if state is not None:
             for variable, value in zip(small.optimizer.variables, state, strict=True):
                 variable.assign(value)
-        rows = np.random.default_rng(steps).permutation(len(x))
-        some = rows[: steps * task.batch_size]
-        small.fit(x[some], y[some], batch_size=task.batch_size, verbose=0)
+        small.fit(**batches(x, y, task.batch_size, steps, seed=steps), verbose=0)
         model.set_weights(small.get_weights())
         state = [variable.numpy() for variable in small.optimizer.variables]
         clock.on_epoch_end(0)

@@ -53,8 +53,8 @@ class Images:
         inputs: The pixels of each input.
         outputs: The pixels of each output; labels stay whole.
         costs: Multiply-adds of a sample at each level.
-        least: The shortest side of an image inside the network, at each level where
-            images are smaller; `None` elsewhere.
+        least: The shortest side of those images inside of the network that are smaller
+            than at level 0, at each level; infinite without any.
         field: Pixels along a side that an output depends on, the same at all levels.
     """
 
@@ -241,8 +241,8 @@ def averaged(array: np.ndarray, sides: Sequence[int]) -> np.ndarray:
     return array
 
 
-def _least_side(one: View, fine: View) -> int | None:
-    """The shortest side that is shorter than on the finest images, if one is.
+def _least_side(one: View, fine: View) -> float:
+    """The shortest side that is shorter than on the finest images; infinite if none is.
 
     Others (of a pooling over whole images) say nothing of a level.
     """
@@ -253,7 +253,7 @@ def _least_side(one: View, fine: View) -> int | None:
         for small, large in zip(few[1:-1], many[1:-1], strict=True)
         if small is not None and small < large
     ]
-    return min(sides, default=None)
+    return min(sides, default=math.inf)
 
 
 def _fits(one: View, views: list[View], factor: int) -> bool:

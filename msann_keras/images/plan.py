@@ -129,7 +129,7 @@ def _suggested(images, targets, seconds) -> int:
         smaller = images.sizes[level].blocks[0] > 1
         if smaller and (targets is None or targets[level] > MOST_LOST):
             break  # what labels say of small images is not what they say of large ones
-        if (images.least[level] or LEAST_INNER) < LEAST_INNER:
+        if images.least[level] < LEAST_INNER:
             break
         if seconds[level] * CHEAPER > seconds[0]:
             continue

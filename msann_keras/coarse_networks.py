@@ -80,10 +80,8 @@ class CoarseNetworks(Protocol):
     def first_weights(self, level: int) -> Sequence:
         """What weights begin with at a level; `None` for one that stays as made."""
 
-    def averages(
-        self, inputs: Sequence, targets: Sequence, level: int
-    ) -> list[np.ndarray]:
-        """Inputs and targets as the network of a level takes them, averaged."""
+    def data(self, inputs: Sequence, targets: Sequence, level: int) -> list[np.ndarray]:
+        """Inputs and targets as the network of a level takes them."""
 
     def numbers(self, level: int) -> int:
         """How many numbers a sample has at a level."""

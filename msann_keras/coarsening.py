@@ -178,9 +178,7 @@ class Coarsening(NamedTuple):
                 result.append(for_level(initializer, 1)(shape))
         return result
 
-    def averages(
-        self, inputs: Sequence, targets: Sequence, level: int
-    ) -> list[np.ndarray]:
+    def data(self, inputs: Sequence, targets: Sequence, level: int) -> list[np.ndarray]:
         """Inputs and targets as M_l has them: behind the stem, flat, and averaged."""
         arrays = [*self.seen.stemmed(inputs), *self.flat(targets)]
         result = []

@@ -14,8 +14,6 @@ from msann.topology import Topology
 WHOLE = 5e-4
 #: What a step costs beside its multiplications, and what making a level ready takes.
 OVERHEAD, COMPILING = 1e-3, 0.5
-#: A warm start takes as long as so many passes of the fine network over the data.
-PASSES = 4
 #: Multiply-adds of a training step for each parameter and sample.
 OPERATIONS = 3
 
@@ -36,6 +34,10 @@ class Pace(NamedTuple):
             those of all levels do, and so a start makes the same steps on any machine.
         window: A level's weights are the mean over the last part of its steps, as long
             as this share of them; at 0, as they are.
+        passes: A start takes as long as so many passes of the fine network over the
+            data, compiling apart.
+        ahead: Of levels that are judged by what their weights do on the next finer
+            data, if that is another.
     """
 
     stride: int
@@ -46,21 +48,33 @@ class Pace(NamedTuple):
     looks: int = 1
     by_steps: bool = False
     window: float = 0.0
+    passes: float = 4.0
+    ahead: Pace | None = None
 
 
 #: Of networks whose units coarsen: a level holds all but what its data lack.
 UNITS = Pace(stride=2, factors=(1.0, 2.0, 4.0), first=64, fall=0.2)
+#: Of averaged images: their network does something else on the finer data, and what it
+#: still learns of its own has to be learned anew there.
+AVERAGED = Pace(
+    stride=1, factors=(1.0,), first=16, fall=0.5, cools=False, looks=2, window=0.05
+)
 #: Of thinner convolutions, which do on whole images what the network then does, and
 #: learn more in a second: they stay while there is any gain. Their errors go up and
 #: down; so several looks must say that there is none.
 IMAGES = Pace(
-    stride=1, factors=(1.0,), first=64, fall=0.05, looks=3, by_steps=True, window=0.05
+    stride=1,
+    factors=(1.0,),
+    first=64,
+    fall=0.05,
+    looks=3,
+    by_steps=True,
+    window=0.05,
+    ahead=AVERAGED,
 )
-#: Of levels whose network does something else on the finer data: what it still learns
-#: of its own data has to be learned anew there.
-SMALLER_IMAGES = Pace(
-    stride=1, factors=(1.0,), first=16, fall=0.5, cools=False, looks=2, window=0.05
-)
+#: Of sampled images: a step teaches about as much as on whole ones, and is many times
+#: cheaper. The network itself goes on soon, since nothing but pixels was left out.
+SAMPLED = AVERAGED._replace(fall=0.1, by_steps=True, passes=1.0)
 
 
 class LevelPlan(NamedTuple):

@@ -16,7 +16,7 @@ from msann_keras.coarsening import Coarsening
 from msann_keras.images.levels import of_images
 from msann_keras.images.plan import planned_images
 from msann_keras.inputs import refuse_nan
-from msann_keras.level_plans import COMPILING, PASSES, LevelPlan, Plan, seconds_of
+from msann_keras.level_plans import COMPILING, UNITS, LevelPlan, Plan, seconds_of
 from msann_keras.looks import all_topologies, coarsens, data_topologies, fields_of
 from msann_keras.lost import MOST_INPUTS, MOST_TARGETS, lost_of
 from msann_keras.samples import Parts, check_targets, some_of
@@ -52,10 +52,11 @@ def plan(
             the one whose averages lose least of the data's variance. Where neighbours
             have nothing in common, nothing is coarsened, and the plan says so. For a
             network of convolutions it is one of two words, since images have axes of
-            their own: "kernels" applies kernels to smaller images as they are;
-            "stencils" first makes of each the kernel that does to a smaller image what
-            it did to the fine one (its Galerkin stencil). `None` chooses "stencils" if
-            smaller images hold most of the inputs.
+            their own: "stencils" averages images, halves the channels, and makes of
+            each kernel the one that does to averages what it did to the fine image (its
+            Galerkin stencil); "kernels" takes every other pixel, and kernels and
+            channels as they are. `None` chooses "stencils" if averages hold most of the
+            inputs.
         depth: L, or "auto" for the deepest level that still holds the data.
         batch_size: Samples of a training step, for the estimates.
 
@@ -149,7 +150,7 @@ def planned(
         suggested = 0
     elif suggested:
         reason = _why_coarse(suggested, lost, coarsening, cheaper)
-    steps = PASSES * len(parts[0][0]) / batch_size if suggested else 0
+    steps = UNITS.passes * len(parts[0][0]) / batch_size if suggested else 0
     compiling = COMPILING if suggested else 0.0
     result = Plan(
         levels,

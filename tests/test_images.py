@@ -14,6 +14,8 @@ from convolutions import (
     outputs,
     unet,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from keras import layers, ops
 from precision import EXACT, EXACT_NORMALISED, floatx
 
@@ -22,7 +24,7 @@ from msann.topology import chain
 from msann.topology.pixels import Pixels
 from msann_keras import level_plans
 from msann_keras.images import plan as images_plan
-from msann_keras.images.levels import images_of, of_images
+from msann_keras.images.levels import images_of, of_images, sampled
 from msann_keras.nested.handover import finer_weights
 from msann_keras.nested.level import weights_of
 from msann_keras.spaces import functional
@@ -33,13 +35,42 @@ from msann_keras.spaces import functional
 def test_averages_are_means_of_blocks():
     coarsening = images_of(functional(unet()), 3)
     coarse = RNG.normal(size=(5, 12, 12, 1))
-    both = coarsening.averages([blocks(coarse, 4)], [blocks(2 * coarse, 4)], 3)
+    both = coarsening.data([blocks(coarse, 4)], [blocks(2 * coarse, 4)], 3)
     np.testing.assert_allclose(both[0], coarse, atol=1e-12)
     np.testing.assert_allclose(both[1], 2 * coarse, atol=1e-12)
-    assert coarsening.averages([IMAGES], [IMAGES], 1)[0] is IMAGES
-    mean = coarsening.averages([IMAGES], [IMAGES], 2)[0]
+    assert coarsening.data([IMAGES], [IMAGES], 1)[0] is IMAGES
+    mean = coarsening.data([IMAGES], [IMAGES], 2)[0]
     expected = IMAGES.reshape(300, 24, 2, 24, 2, 1).mean(axis=(2, 4))
     np.testing.assert_allclose(mean, expected, atol=1e-6)
+
+
+@given(
+    factor=st.sampled_from([1, 2, 4]),
+    sides=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+)
+def test_samples_are_pixels_of_the_images(factor, sides):
+    coarse = RNG.normal(size=(2, *sides, 3))
+    fine = blocks(coarse, factor)
+    np.testing.assert_array_equal(sampled(fine, sides), coarse)
+    pixels = np.arange(fine.size).reshape(fine.shape)
+    some = sampled(pixels, sides)
+    assert some.shape == coarse.shape
+    assert some.flat[0] == 0
+    steps = np.diff(some, axis=1)
+    assert np.all(steps == factor * np.prod(fine.shape[2:]))
+
+
+def test_rough_images_are_sampled_for_all_channels():
+    coarsening = images_of(functional(unet()), 2, is_thin=False).sampled()
+    assert coarsening.rates == (1.0, 1.0, 1.0)
+    x, y = coarsening.data([IMAGES], [2 * IMAGES], 1)
+    np.testing.assert_array_equal(x, IMAGES[:, ::2, ::2])
+    np.testing.assert_array_equal(y, 2 * x)
+    network, model = coarsening.network(2), unet()
+    network.set_weights(model.get_weights())  # of the same shapes
+    np.testing.assert_allclose(
+        outputs(network, IMAGES), outputs(model, IMAGES), atol=1e-5
+    )
 
 
 def test_images_of_all_sizes_share_a_network():
@@ -71,7 +102,7 @@ def test_constant_images_give_the_same_at_every_level():
         for level in (1, 2):
             network = coarsening.network(level)
             network.set_weights([ops.convert_to_numpy(w) for w in model.weights])
-            coarse, _ = coarsening.averages([x], [np.zeros((3, 2))], level)
+            coarse, _ = coarsening.data([x], [np.zeros((3, 2))], level)
             np.testing.assert_allclose(
                 outputs(network, coarse), outputs(model, x), atol=EXACT_NORMALISED
             )
@@ -161,9 +192,15 @@ def test_the_plan_says_what_images_hold():
     assert "images of 12x12, thin hold" in plan.reason
     assert "kernels act on them by their stencils" in plan.reason
     noisy = IMAGES + RNG.normal(size=IMAGES.shape)
-    for topology, how in ((None, "what they are"), ("stencils", "their stencils")):
-        other = ms.plan(unet(), noisy, IMAGES, depth=3, topology=topology)
-        assert f"kernels act on them by {how}" in other.reason
+    other = ms.plan(unet(), noisy, IMAGES, depth=3, topology="stencils")
+    assert "kernels act on them by their stencils" in other.reason
+    sampled = ms.plan(unet(), noisy, IMAGES, depth=2)
+    assert (sampled.depth, sampled.visited) == (2, (2, 1))
+    assert [one.sizes for one in sampled.levels] == ["48x48", "24x24", "12x12"]
+    assert len({one.parameters for one in sampled.levels}) == 1
+    assert "coarse levels see every other pixel, down to 12x12" in sampled.reason
+    with pytest.raises(ValueError, match="`depth` must be at most 2 here"):
+        ms.plan(unet(), noisy, IMAGES, depth=3)
     assert "48x48" in str(plan)
     few = ms.plan(unet(), IMAGES, IMAGES, depth=1)
     assert "half the channels learn much of what all learn" in few.reason
@@ -189,7 +226,7 @@ def test_the_depth_is_read_off_the_data(monkeypatch):
     noise = RNG.normal(size=IMAGES.shape)
     labels = RNG.integers(3, size=300)
     assert depth(unet(), IMAGES) == 0  # that little takes no time as it is
-    monkeypatch.setattr(images_plan, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(images_plan, "MAKING_READY", 0.0)
     flat = keras.Sequential(
         [
             keras.Input((48, 48, 1)),
@@ -201,6 +238,9 @@ def test_the_depth_is_read_off_the_data(monkeypatch):
     assert depth(flat, IMAGES) == 3  # on 12 x 12 pixels
     assert depth(unet(channels=16), IMAGES) == 2  # which have 6 x 6 inside of this one
     assert depth(unet(channels=16), noise) == 1  # smaller images hold nothing of it
+    noisy = IMAGES + RNG.normal(size=IMAGES.shape)
+    assert ms.plan(unet(channels=16), noisy, IMAGES).depth == 2  # on 12 x 12 pixels
+    assert ms.plan(unet(channels=16), noise, noise).levels[1].sizes == "48x48, thin"
     assert depth(classifier(channels=64), labels) == 1
     masks = (IMAGES[..., 0] > 0).astype("int64")
     assert depth(unet(channels=16, last=3), masks) == 1
@@ -249,7 +289,7 @@ def test_a_start_makes_as_many_steps_on_any_machine(monkeypatch):
     slow, fast = start(1e3), start(1e4)
     whole, thin = (one.step_seconds for one in slow.plan.levels[:2])
     # 11 batches a pass, by which the plan counts; no error ends the level earlier.
-    steps = level_plans.PASSES * 11 * whole / thin
+    steps = level_plans.IMAGES.passes * 11 * whole / thin
     assert [one.steps for one in slow.levels] == [one.steps for one in fast.levels]
     assert slow.levels[0].steps == pytest.approx(steps, rel=0.05)
 

@@ -122,7 +122,7 @@ def test_images_of_whole_numbers_are_averaged_all_the_same():
     model = keras.Model(inputs, layers.Conv2D(1, 3, padding="same")(x))
     whole = (127 + 127 * IMAGES).astype("uint8")
     coarsening = images_of(functional(model), 1)
-    coarse, _ = coarsening.averages([whole], [whole], 1)
+    coarse, _ = coarsening.data([whole], [whole], 1)
     network = coarsening.network(1)
     layer = network.layers[1]
     actual = outputs(keras.Model(network.input, layer.output), coarse)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from msann_keras.level_plans import SMALLER_IMAGES, UNITS
+from msann_keras.level_plans import AVERAGED, UNITS
 from msann_keras.nested.leaving import COOLING, LAST, Leaving
 
 RATE = 0.5
@@ -61,7 +61,7 @@ def test_a_level_of_smaller_images_must_learn_faster():
     def error(step):
         return (1 + step) ** -0.4
 
-    leaving, rates = trained(error, pace=SMALLER_IMAGES)
+    leaving, rates = trained(error, pace=AVERAGED)
     assert leaving.steps < 100
     assert set(rates) == {RATE}  # it does not cool down
     assert trained(error, most=2_000)[0].cooling is None

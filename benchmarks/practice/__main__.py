@@ -93,6 +93,8 @@ class Runner:
         command += ["--rate", f"{setting.rate:g}", "--decay", setting.decay]
         command += ["--steps-per-execution", str(setting.steps)]
         command += ["--jit", str(setting.jit), "--seed", str(seed)]
+        if setting.batch is not None:
+            command += ["--batch-size", str(setting.batch)]
         command += ["--limit", f"{self.limit:g}", "--out", str(path)]
         try:
             done = subprocess.run(

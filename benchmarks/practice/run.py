@@ -291,6 +291,7 @@ def main():
     parser.add_argument("--decay", choices=("none", "cosine"), default="none")
     parser.add_argument("--steps-per-execution", type=int, default=1)
     parser.add_argument("--jit", type=int, choices=(0, 1), default=1)
+    parser.add_argument("--batch-size", type=int, help="the task's by default")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=float, help="seconds; the task's by default")
     parser.add_argument("--cache", type=Path, help="of programs that XLA has compiled")
@@ -298,6 +299,8 @@ def main():
     options = parser.parse_args()
     task = TASKS[options.task]
     options.limit = options.limit or task.budget
+    if options.batch_size:
+        task = dataclasses.replace(task, batch_size=options.batch_size)
     if (reason := task.missing()) is not None:
         sys.exit(f"{task.name}: skipped, {reason}")
     if options.cache:
@@ -308,7 +311,8 @@ def main():
         "method": options.method,
         "seed": options.seed,
         "options": {name: getattr(options, name) for name in names}
-        | {"batch_size": task.batch_size, "cache": options.cache is not None},
+        | {"batch_size": task.batch_size, "batch": options.batch_size}
+        | {"cache": options.cache is not None},
         **train(task, options),
         "provenance": provenance(
             shlex.join(["python", "-m", "benchmarks.practice.run", *given_options()])

@@ -18,23 +18,36 @@ SLACK = 0.02
 
 
 class Setting(NamedTuple):
-    """One way to train."""
+    """One way to train.
+
+    Attributes:
+        method: Its name on the command line.
+        rate: At the beginning.
+        decay: "none" or "cosine".
+        steps: Of one compiled call.
+        jit: Whether XLA compiles it.
+        batch: Samples of a step, if these are not the task's.
+    """
 
     method: str
     rate: float
     decay: str = "none"
     steps: int = 1
     jit: int = 1
+    batch: int | None = None
 
     def __str__(self):
         jit = "" if self.jit else ", no XLA"
         decay = "" if self.decay == "none" else f", {self.decay}"
-        return f"{self.rate:g}{decay}, {self.steps} a call{jit}"
+        batch = "" if self.batch is None else f", batches of {self.batch}"
+        return f"{self.rate:g}{decay}, {self.steps} a call{jit}{batch}"
 
     @property
     def file(self):
         """What a file of it is called."""
-        return f"{self.method}-{self.rate:g}-{self.decay}-{self.steps}-jit{self.jit}"
+        batch = "" if self.batch is None else f"-batch{self.batch}"
+        start = f"{self.method}-{self.rate:g}-{self.decay}-{self.steps}"
+        return f"{start}-jit{self.jit}{batch}"
 
 
 #: Keras's own defaults (which compile by XLA) and the rate that everybody begins with.
@@ -81,6 +94,7 @@ def read(path):
         options["decay"],
         options["steps_per_execution"],
         options["jit"],
+        options.get("batch"),
     )
     trace = [(t, math.inf if e is None else e) for t, e in record["trace"]]
     return Run(record["task"], setting, record["seed"], options["limit"], trace)

@@ -95,8 +95,8 @@ class Images:
         sizes, views = self.sizes[levels], self._views[levels]
         return Images(self.graph, self.thin, sizes, views, self.reason)
 
-    def without_stencils(self) -> Images:
-        """With kernels that act on smaller images as they are."""
+    def sampled(self) -> Images:
+        """With smaller images that are sampled, on which kernels act as they are."""
         sizes = [size._replace(has_stencils=False) for size in self.sizes]
         return Images(self.graph, self.thin, sizes, self._views, self.reason)
 
@@ -137,13 +137,16 @@ class Images:
         """Every weight begins as it is made, drawn by the initializer of its layer."""
         return [None] * len(self.weight_chains)
 
-    def averages(
-        self, inputs: Sequence, targets: Sequence, level: int
-    ) -> list[np.ndarray]:
-        """Inputs and targets with images averaged to a level."""
+    def data(self, inputs: Sequence, targets: Sequence, level: int) -> list[np.ndarray]:
+        """Inputs and targets with images restricted to a level.
+
+        Stencils are of averages. Kernels that act as they are would take these for
+        images with less noise; of every other pixel they see what they will see of all.
+        """
+        smaller = averaged if self.sizes[level].has_stencils else sampled
         arrays, pixels = (*inputs, *targets), (*self.inputs, *self.outputs)
         return [
-            averaged(array, one.topology.sides[level])
+            smaller(array, one.topology.sides[level])
             if isinstance(one.topology, Pixels) and one.sizes[level] < one.sizes[0]
             else array
             for array, one in zip(arrays, pixels, strict=True)
@@ -163,13 +166,16 @@ def of_images(graph: keras.Model) -> bool:
     return min(ranks) > 2 and any(isinstance(x, SLIDING) for x in graph.layers)
 
 
-def images_of(graph: keras.Model, most: int, reason: str = "") -> Images:
+def images_of(
+    graph: keras.Model, most: int, reason: str = "", is_thin: bool = True
+) -> Images:
     """The levels of a network, as many as its layers allow.
 
     Args:
         graph: A functional model.
         most: Levels at the most, beside level 0.
         reason: Why the network can only be made thinner, if that is known.
+        is_thin: Whether coarse levels have half the channels, if any can be halved.
 
     Raises:
         ValueError: A layer does not train.
@@ -190,7 +196,7 @@ def images_of(graph: keras.Model, most: int, reason: str = "") -> Images:
     except ValueError as error:
         reason = reason or str(error)
         views = [view(graph, sizes[0])]
-    thin = halved(graph)
+    thin = halved(graph) if is_thin else frozenset()
     if thin and most:
         size = sizes[0]._replace(is_thin=True)
         try:
@@ -239,6 +245,19 @@ def averaged(array: np.ndarray, sides: Sequence[int]) -> np.ndarray:
             blocks = (*shape[:axis], side, shape[axis] // side, *shape[axis + 1 :])
             array = array.reshape(blocks).mean(axis=axis + 1)
     return array
+
+
+def sampled(array: np.ndarray, sides: Sequence[int]) -> np.ndarray:
+    """Every other pixel, or every fourth, of images `(samples, *sides, channels)`.
+
+    Multigrid calls this restriction injection.
+
+    >>> sampled(np.array([[[1.0], [3.0], [5.0], [9.0]]]), [2])[0].tolist()
+    [[1.0], [5.0]]
+    """
+    array = np.asarray(array)
+    strides = (large // few for large, few in zip(array.shape[1:], sides, strict=False))
+    return array[(slice(None), *(slice(None, None, each) for each in strides))]
 
 
 def _least_side(one: View, fine: View) -> float:

@@ -14,7 +14,7 @@ from msann.topology import Chain
 from msann_keras.images.levels import Images, images_of
 from msann_keras.level_plans import (
     IMAGES,
-    PASSES,
+    SAMPLED,
     LevelPlan,
     Plan,
     seconds_of,
@@ -32,10 +32,10 @@ SMOOTH = 0.2
 #: No image inside of a network is to be smaller: of few pixels most are at the border,
 #: and what the inner layers of a U-Net learn there is of no use on larger images.
 LEAST_INNER = 8
-#: A level's step must be so many times cheaper than one of the network, and the passes
-#: that a start takes must last so many times as long as making a level ready.
-CHEAPER, WORTHWHILE = 1.5, 4.0
-#: What that takes for each layer, in seconds.
+#: A level's step must be so many times cheaper than one of the network.
+CHEAPER = 1.5
+#: What making a level ready takes for each layer, in seconds; a pass of the network
+#: over the data must take longer.
 MAKING_READY = 0.1
 #: Half the channels multiply a quarter of the numbers, but move half of them. So a step
 #: takes this share of one of the whole network at least.
@@ -68,7 +68,9 @@ def planned_images(
     if topology is not None and topology not in KERNELS:
         wanted = f"None or one of {KERNELS} for a network of convolutions"
         checks.refuse("topology", topology, wanted)
-    images = images_of(graph, DEEPEST if depth is None else depth, reason)
+    images = _chosen(graph, parts, topology, max(DEEPEST, depth or 0), reason)
+    inputs, targets = _lost(parts, images)
+    pace = SAMPLED if images.sizes[-1].is_sampled else IMAGES
     deepest = len(images.sizes) - 1
     if depth is not None and depth > deepest:
         why = images.reason or (
@@ -78,19 +80,12 @@ def planned_images(
         raise ValueError(
             f"`depth` must be at most {deepest} here. Received: depth={depth}; {why}"
         )
-    inputs = _lost("x", parts[0], graph.inputs, images.inputs)
-    targets = _lost("y", parts[1], graph.outputs, images.outputs)
-    # What smaller images cannot hold of the inputs, noise above all, would be seen by
-    # what a stencil does not tell of its kernel.
-    is_rough = inputs is not None and inputs[-1] > SMOOTH
-    if topology == "kernels" or (topology is None and is_rough):
-        images = images.without_stencils()
     steps = len(parts[0][0]) / batch_size
     seconds = [seconds_of(cost * batch_size) for cost in _costs(images)]
     compiling = MAKING_READY * len(graph.layers)
     if depth is not None:
         suggested = depth
-    elif PASSES * steps * seconds[0] >= WORTHWHILE * compiling:
+    elif steps * seconds[0] >= compiling:
         suggested = _suggested(images, targets, seconds)
     else:
         suggested = 0
@@ -112,14 +107,35 @@ def planned_images(
         levels,
         suggested,
         {},
-        compiling + (PASSES * steps * seconds[0] if suggested else 0.0),
+        compiling + (pace.passes * steps * seconds[0] if suggested else 0.0),
         compiling,
         "plain training, as asked."
         if depth == 0
         else _reason(images, suggested, targets, inputs, levels),
-        IMAGES,
+        pace,
     )
     return result, images.up_to(suggested)
+
+
+def _chosen(graph, parts, topology, most, reason) -> Images:
+    """The levels that suit the data.
+
+    Smooth images are averaged, for half the channels, whose kernels act by stencils.
+    Rough ones would lose by that what a network is to learn from, such as noise that it
+    is to take off, and a stencil does not tell all of its kernel there. So they are
+    sampled, for all channels; where targets are no smooth images, those are halved.
+    """
+    thin = images_of(graph, most, reason)
+    inputs, targets = _lost(parts, thin)
+    is_rough = inputs is not None and inputs[-1] > SMOOTH
+    if topology == "stencils" or (topology is None and not is_rough):
+        return thin
+    if targets is not None:
+        whole = images_of(graph, most, reason, is_thin=False)
+        _, targets = _lost(parts, whole)
+        if len(targets) > 1 and (topology or targets[1] <= MOST_LOST):
+            return whole.sampled()
+    return thin.sampled()
 
 
 def _suggested(images, targets, seconds) -> int:
@@ -129,7 +145,7 @@ def _suggested(images, targets, seconds) -> int:
         smaller = images.sizes[level].blocks[0] > 1
         if smaller and (targets is None or targets[level] > MOST_LOST):
             break  # what labels say of small images is not what they say of large ones
-        if images.least[level] < LEAST_INNER:
+        if images.least[level] < LEAST_INNER and not images.sizes[level].is_sampled:
             break
         if seconds[level] * CHEAPER > seconds[0]:
             continue
@@ -145,7 +161,16 @@ def _costs(images: Images) -> list[float]:
     return [whole, *(max(1.0, THIN * whole / others[0]) * cost for cost in others)]
 
 
-def _lost(name, arrays, tensors, pixels: list[Chain]) -> list[float] | None:
+def _lost(parts: Parts, images: Images) -> tuple[list | None, list | None]:
+    """What averages of each level lose of inputs, and of targets, that are images."""
+    graph = images.graph
+    return (
+        _lost_of("x", parts[0], graph.inputs, images.inputs),
+        _lost_of("y", parts[1], graph.outputs, images.outputs),
+    )
+
+
+def _lost_of(name, arrays, tensors, pixels: list[Chain]) -> list[float] | None:
     """What each level loses of the images among some arrays; `None` without any."""
     worst: list[float] | None = None
     for array, tensor, one in zip(arrays, tensors, pixels, strict=True):
@@ -191,10 +216,15 @@ def _reason(images, depth, targets, inputs, levels) -> str:
     size = images.sizes[depth]
     if size.blocks == (1,):
         return f"L = {depth}: half the channels learn much of what all learn, {cost}"
+    if not size.has_stencils:
+        rough = f"lose {100 * inputs[depth]:.0f} % of" if inputs else "are other than"
+        return (
+            f"L = {depth}: averages {rough} the inputs' variance, so coarse levels see "
+            f"every other pixel, down to {_size(size)}, {cost}"
+        )
     what, lost = ("inputs", inputs) if targets is None else ("targets", targets)
-    kernels = "their stencils" if size.has_stencils else "what they are"
     return (
         f"L = {depth}: images of {_size(size)} hold "
         f"{100 * (1 - lost[depth]):.1f} % of the {what}' variance, kernels act on them "
-        f"by {kernels}, {cost}"
+        f"by their stencils, {cost}"
     )

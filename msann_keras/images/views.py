@@ -42,13 +42,19 @@ class Size(NamedTuple):
         blocks: Pixels of the finest image to one of its along each axis; several, if
             its network takes images of several sizes, of whatever sides.
         is_thin: Whether the channels that can be halved are.
-        has_stencils: Whether kernels act by their stencils, or as they are.
+        has_stencils: Whether smaller images are averages, on which kernels act by their
+            stencils, or every other pixel, on which they act as they are.
     """
 
     sides: tuple[int, ...] | None = None
     blocks: tuple[int, ...] = (1,)
     is_thin: bool = False
     has_stencils: bool = True
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether images are sampled, for a network with all its channels."""
+        return self.blocks > (1,) and not self.has_stencils and not self.is_thin
 
 
 class View(NamedTuple):

@@ -11,7 +11,7 @@ from msann_keras.nested.statistics import settle, some_rows
 from msann_keras.samples import rows_of
 
 #: Samples that are looked at: a finer network takes long for each.
-MOST = 32
+MOST = 16
 
 
 class Ahead:

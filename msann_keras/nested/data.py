@@ -82,7 +82,7 @@ def at_level(
     for begin in range(0, samples if rows is None else len(rows), at_once):
         few = slice(begin, begin + at_once)
         x, y, _ = rows_of(parts, few if rows is None else rows[few])
-        made.append(coarsening.averages(x, y, level))
+        made.append(coarsening.data(x, y, level))
     arrays = [np.concatenate(chunks) for chunks in zip(*made, strict=True)]
     count = len(coarsening.inputs)
     weights = weights if rows is None else tuple(each[rows] for each in weights)

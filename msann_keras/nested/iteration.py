@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from msann_keras.coarse_networks import CoarseNetworks
-from msann_keras.level_plans import SMALLER_IMAGES, Pace, Plan
+from msann_keras.level_plans import Pace, Plan
 from msann_keras.nested.ahead import Ahead
 from msann_keras.nested.audience import Audience
 from msann_keras.nested.data import Samples
@@ -154,7 +154,9 @@ class NestedIteration:
         """By its own error, or by what its weights would do on the finer data."""
         if self.coarsening.keeps_outputs(level.level):
             return Judge(level.error, self.plan.pace)
-        return Judge(Ahead(self.model, level, self.samples).error, SMALLER_IMAGES)
+        pace = self.plan.pace
+        ahead = Ahead(self.model, level, self.samples)
+        return Judge(ahead.error, pace.ahead or pace)
 
     def _made(self, number: int, coarser: Level | None = None) -> Level:
         # A program that several levels share makes as many steps as suit the dearest.

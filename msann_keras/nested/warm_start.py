@@ -63,8 +63,9 @@ def warm_start(
       without these, and their loss sees samples as rows.
     - Convolutions, pooling, up-sampling, with channels last, and what stands among and
       behind them: at level 1 half the channels, so that prolonging changes no output;
-      from level 2 on also images of half the sides, where targets are images. Kernels
-      act on these by their Galerkin stencils, or as they are where inputs are rough.
+      from level 2 on also averaged images of half the sides, where targets are images,
+      on which kernels act by their Galerkin stencils. Of rough inputs, noisy ones above
+      all, coarse levels see every other pixel instead, with all channels.
     - Any other graph of layers (attention, recurrent layers, embeddings, models within
       the model, `Concatenate` and `Permute` of hidden units): at level 1 half the units
       or channels of layers whose neighbours are known; the others stay as they are.

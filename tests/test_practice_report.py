@@ -70,6 +70,21 @@ def test_plain_training_has_its_best_setting_for_each_target():
     ]
 
 
+def test_batches_are_tuned_and_known_by_the_file(tmp_path):
+    trials = tuning.further_trials(A, 32)
+    assert [one.batch for one in trials] == [None, None, None, 8, 2]
+    small = trials[-1]
+    assert small.file == "fit-0.001-cosine-32-jit1-batch2"
+    assert "batches of 2" in str(small) and "batches" not in str(A)
+    options = {"rate": 1e-3, "decay": "cosine", "steps_per_execution": 32, "jit": 1}
+    record = {"task": "t", "method": "fit", "seed": 0, "trace": [[0.0, 1.0]]}
+    for setting, more in ((A, {}), (small, {"batch": 2})):
+        file = tmp_path / "run.json"
+        whole = record | {"options": options | {"limit": 20.0} | more}
+        file.write_text(json.dumps(whole))
+        assert tuning.read(file).setting == setting
+
+
 def test_the_summary_has_medians_and_how_many_times_sooner():
     head, _, quarter, *_ = report.summary({("task", 20.0): RUNS}).splitlines()
     columns = [cell.strip() for cell in head.strip("|").split("|")]

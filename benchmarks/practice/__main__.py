@@ -5,9 +5,9 @@
 Everything is counted from `compile` on: tracing, compiling, averaging, training; only
 imports, data and evaluation are not. Plain training is tuned on a seed of its own: five
 rates with cosine decay, 32 steps a call and XLA, then the best rate without XLA, with
-one step a call, and without decay. For each target it has the setting that was best
-there. The targets are the errors that it has at 25, 60 and 100 % of the budget. Against
-it stand
+one step a call, without decay, and with batches of a quarter and a sixteenth. For each
+target it has the setting that was best there. The targets are the errors that it has at
+25, 60 and 100 % of the budget. Against it stand
 
     fit, as written           keras.Model.fit at 1e-3 and otherwise as Keras has it
     multilevel start          the tuned setting from ms.initializers.Multilevel
@@ -122,7 +122,7 @@ class Runner:
         runs = tried(first_trials(QUICK_RATES if quick else RATES, steps))
         best = best_plain(runs)[SHARES[-1]]
         if best is not None:
-            runs += tried(further_trials(best.setting))
+            runs += tried(further_trials(best.setting, self.task.batch_size))
         if not quick:
             runs += tried(warm_trials(steps))
         return runs

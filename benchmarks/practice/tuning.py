@@ -64,9 +64,11 @@ def first_trials(rates, steps=32):
     return [Setting("fit", rate, "cosine", steps) for rate in rates]
 
 
-def further_trials(best):
-    """The best of them with one thing changed."""
-    return [best._replace(jit=0), best._replace(steps=1), best._replace(decay="none")]
+def further_trials(best, batch_size):
+    """The best of them with one thing changed; the task has batches of that size."""
+    batches = [best._replace(batch=batch_size // parts) for parts in (4, 16)]
+    others = {"jit": 0}, {"steps": 1}, {"decay": "none"}
+    return [*(best._replace(**other) for other in others), *batches]
 
 
 def warm_trials(steps=32):

@@ -126,16 +126,15 @@ def _chosen(graph, parts, topology, most, reason) -> Images:
     sampled, for all channels; where targets are no smooth images, those are halved.
     """
     thin = images_of(graph, most, reason)
-    inputs, targets = _lost(parts, thin)
+    inputs, _ = _lost(parts, thin)
     is_rough = inputs is not None and inputs[-1] > SMOOTH
     if topology == "stencils" or (topology is None and not is_rough):
         return thin
-    if targets is not None:
-        whole = images_of(graph, most, reason, is_thin=False)
-        _, targets = _lost(parts, whole)
-        if len(targets) > 1 and (topology or targets[1] <= MOST_LOST):
-            return whole.sampled()
-    return thin.sampled()
+    whole = images_of(graph, most, reason, is_thin=False)
+    _, targets = _lost(parts, whole)
+    most_lost = 1.0 if topology else MOST_LOST
+    has_levels = targets is not None and targets[1:2] and targets[1] <= most_lost
+    return whole.sampled() if has_levels else thin.sampled()
 
 
 def _suggested(images, targets, seconds) -> int:

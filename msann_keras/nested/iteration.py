@@ -247,6 +247,8 @@ class NestedIteration:
         targets = self.samples.held_out[1]
         if len(targets) > 1 or not is_mean_square(self.model.loss):
             return 0.0
+        if not self.coarsening.keeps_outputs(level.level):
+            return 0.0  # it is judged on data that lack less
         lost = self.plan.levels[level.level].targets_lost
         return NEAR * lost * float(np.var(targets[0]))
 

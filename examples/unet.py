@@ -1,8 +1,7 @@
 """Take noise out of images by a U-Net: a warm start against plain `fit`.
 
-The start trains on every fourth pixel of the sides, and then on every other one: averages
-would have less noise than the network is to take off. So short a training is a borderline
-case, for which a plan may say no; here the start is asked for.
+The start trains on every fourth pixel of the sides, then on every other one. So short a
+training is a borderline case, for which a plan may say no; here the start is asked for.
 
     python examples/unet.py
 """

@@ -91,8 +91,9 @@ def warm_start(
             default a tenth of the samples, at most 1,024 (64 images), is held back for
             that.
         seconds: Time for training all levels together; by default what four passes of
-            the model over the data take. (For convolutions that time is counted in
-            steps, by the plan's estimates.) It is no bound: a level goes on while the
+            the model over the data take, or one where coarse levels see every other
+            pixel. (For convolutions that time is counted in steps, by the plan's
+            estimates.) It is no bound: a level goes on while the
             next one compiles, and cools down before it is left.
         callbacks: They are called as by `fit`, with the model's weights as they would
             be now. An epoch ends at the end of each level, and each time that the call

@@ -84,7 +84,8 @@ class LevelPlan(NamedTuple):
         level: Its number; 0 is the network itself, larger ones are coarser.
         sizes: The sizes of the layers, such as "1024-256-128", or of the images.
         parameters: How many weights and biases the level's network has.
-        inputs_lost: Share of the inputs' variance that the level cannot hold, 0 to 1.
+        inputs_lost: Share of the inputs' variance that averages of the level cannot
+            hold, 0 to 1; of sampled images, what averages would lose.
         targets_lost: The same of the targets; 0 if they are not coarsened.
         step_seconds: How many seconds a training step takes, estimated.
         seen: Share of an image's side that one pixel of an output depends on (its

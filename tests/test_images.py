@@ -282,6 +282,18 @@ def test_a_warm_start_learns_an_operator(depth, tmp_path):
 
 
 @pytest.mark.thorough
+def test_a_start_on_samples_learns_to_take_off_noise():
+    noisy = IMAGES + RNG.normal(size=IMAGES.shape).astype("float32")
+    model = compiled(unet())
+    untrained = model.evaluate(noisy[200:], IMAGES[200:], verbose=0)
+    record = ms.warm_start(model, noisy[:200], IMAGES[:200], depth=2, **OPTIONS)
+    assert [one.level for one in record.levels] == [2, 1]
+    assert record.plan.levels[1].sizes == "24x24"
+    started = model.evaluate(noisy[200:], IMAGES[200:], verbose=0)
+    assert started < 0.7 * min(untrained, np.var(IMAGES[200:]))
+
+
+@pytest.mark.thorough
 def test_a_start_makes_as_many_steps_on_any_machine(monkeypatch):
     def start(speed):
         monkeypatch.setattr(level_plans, "speed", lambda: speed)

@@ -15,8 +15,8 @@ target it has the setting that was best there. The targets are the errors that i
     warm start, as tuned fit  the same with the settings that suit plain training
     warm start, 1e-3          the same with cosine decay and 32 steps a call
     warm start, tuned         the same at the best of eight rates, on the tuning seed
-    warm start, stencils      as tuned fit, kernels acting on smaller images by these
-    warm start, same kernels  the same, kernels acting there as they are
+    warm start, stencils      as tuned fit, on averaged images by Galerkin's stencils
+    warm start, same kernels  the same on every other pixel, by the kernels as they are
     progressive resizing      the tuned setting, of a U-Net that begins on images of a
                               quarter of the sides and then half, by hand
     CycleSchedule, auto       a multilevel model, otherwise as the warm start at 1e-3

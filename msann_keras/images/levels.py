@@ -3,9 +3,10 @@
 Other networks that have no coarse form as a whole are only made thinner.
 
 Level 1 has half as many channels wherever that can be undone with no output changed
-(`channels.py`). From level 2 on, the images' sides are halved too; kernels are those of
-the finest image, and act on a smaller one by their Galerkin stencils (`stencils.py`) or
-as they are. So weights are prolonged along channels only, but for what stands behind a
+(`channels.py`). From level 2 on, images are averaged too, and kernels, which are those
+of the finest image, act on them by their Galerkin stencils (`stencils.py`). Or coarse
+levels see every other pixel, from level 1 on, with all channels and kernels as they
+are. So weights are prolonged along channels only, but for what stands behind a
 `Flatten`: that lives on pixels times channels, and coarsens along both.
 """
 

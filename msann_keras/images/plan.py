@@ -21,13 +21,13 @@ from msann_keras.level_plans import (
 )
 from msann_keras.samples import Parts, check_targets
 
-#: What a kernel is on smaller images: its stencil, or itself.
+#: What a kernel is on smaller images: its stencil on averages, or itself on samples.
 KERNELS = ("stencils", "kernels")
 #: Samples that are looked at.
 SAMPLE = 64
 #: Levels at the most, and the share of the targets' variance that one may lose.
 DEEPEST, MOST_LOST = 3, 0.3
-#: Inputs of which smaller images hold all but so much are smooth.
+#: Inputs of which averages hold all but so much are smooth.
 SMOOTH = 0.2
 #: No image inside of a network is to be smaller: of few pixels most are at the border,
 #: and what the inner layers of a U-Net learn there is of no use on larger images.
@@ -55,15 +55,16 @@ def planned_images(
     Args:
         graph: The functional model.
         parts: Inputs, targets and sample weights.
-        topology: "stencils": kernels act on smaller images by their stencils;
-            "kernels": as they are; `None` chooses by the inputs.
+        topology: "stencils": kernels act on averages of images by their stencils;
+            "kernels": on every other pixel as they are; `None` chooses by the inputs.
         depth: L; `None` chooses.
         batch_size: Samples of a training step, for the estimates.
         reason: Why the network can only be made thinner, if that is known.
 
     Raises:
         ValueError: A topology of another kind, a frozen layer, targets of another shape
-            than outputs that are averaged, or a depth that the network does not allow.
+            than outputs that become smaller, or a depth that the network does not
+            allow.
     """
     if topology is not None and topology not in KERNELS:
         wanted = f"None or one of {KERNELS} for a network of convolutions"
@@ -132,9 +133,10 @@ def _chosen(graph, parts, topology, most, reason) -> Images:
         return thin
     whole = images_of(graph, most, reason, is_thin=False)
     _, targets = _lost(parts, whole)
-    most_lost = 1.0 if topology else MOST_LOST
-    has_levels = targets is not None and targets[1:2] and targets[1] <= most_lost
-    return whole.sampled() if has_levels else thin.sampled()
+    if targets is None or len(targets) == 1:  # no smaller images, or none of targets
+        return thin.sampled()
+    is_held = topology == "kernels" or targets[1] <= MOST_LOST
+    return whole.sampled() if is_held else thin.sampled()
 
 
 def _suggested(images, targets, seconds) -> int:
@@ -216,10 +218,10 @@ def _reason(images, depth, targets, inputs, levels) -> str:
     if size.blocks == (1,):
         return f"L = {depth}: half the channels learn much of what all learn, {cost}"
     if not size.has_stencils:
-        rough = f"lose {100 * inputs[depth]:.0f} % of" if inputs else "are other than"
         return (
-            f"L = {depth}: averages {rough} the inputs' variance, so coarse levels see "
-            f"every other pixel, down to {_size(size)}, {cost}"
+            f"L = {depth}: coarse levels see every other pixel, down to {_size(size)}, "
+            f"since kernels act as they are (averages would lose "
+            f"{100 * inputs[depth]:.0f} % of the inputs' variance), {cost}"
         )
     what, lost = ("inputs", inputs) if targets is None else ("targets", targets)
     return (

@@ -1,6 +1,6 @@
 """Nested iteration on a plain Keras model: the coarsest network learns first.
 
-Each level is an ordinary Keras model on averaged data. It trains until its gain slows
+Each level is an ordinary Keras model on coarser data. It trains until its gain slows
 down, then its weights and what its optimizer has learned of the gradients are prolonged
 to the next finer one. At the end the user's own model holds the weights.
 """

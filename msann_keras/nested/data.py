@@ -1,4 +1,4 @@
-"""Averaged samples for one level, as arrays: to train on and to judge by."""
+"""Samples as one level has them, as arrays: to train on and to judge by."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from msann_keras.coarse_networks import CoarseNetworks
 from msann_keras.nested.statistics import is_of_images
 from msann_keras.samples import Parts, rows_of
 
-#: Bytes that the averages of a level may take; of more samples, some are used.
+#: Bytes that the data of a level may take; of more samples, some are used.
 MEMORY = 2**28
-#: Bytes of samples that are averaged at a time.
+#: Bytes of samples that are made coarser at a time.
 AT_ONCE = 2**24
 #: What is held back to judge by: a share of the samples, and the most of them; fewer
 #: images, each of which takes a network of convolutions as long as a step's.
@@ -50,7 +50,7 @@ def most_held(parts: Parts) -> int:
 def training_data(
     samples: Samples, coarsening: CoarseNetworks, level: int, rng: np.random.Generator
 ) -> tuple[Parts, np.ndarray]:
-    """What a level trains on, averaged, and the rows of it that are for training.
+    """What a level trains on, and the rows of it that are for training.
 
     All of it where that fits in memory; otherwise so many random samples as do.
     """
@@ -65,9 +65,9 @@ def training_data(
 def at_level(
     parts: Parts, coarsening: CoarseNetworks, level: int, rows: np.ndarray | None = None
 ) -> Parts:
-    """Samples as the network of a level takes them, averaged.
+    """Samples as the network of a level takes them.
 
-    They are averaged some at a time, so that little memory is needed beside them.
+    They are made coarser some at a time, so that little memory is needed beside them.
 
     Args:
         parts: Samples of level 0.

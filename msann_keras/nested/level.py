@@ -1,4 +1,4 @@
-"""One level of a warm start: a plain Keras model on averaged data."""
+"""One level of a warm start: a plain Keras model on coarser data."""
 
 from __future__ import annotations
 

@@ -44,13 +44,13 @@ def warm_start(
 ) -> Record:
     """Train small copies of a compiled model first, and start the model where they end.
 
-    The data are averaged over ever larger neighbourhoods, and the network is made
-    smaller with them. The coarsest network, whose steps are many times cheaper, trains
-    first, from a draw of its own; its weights are prolonged to the next finer one,
-    which goes on; and so up to the model itself, which then holds the weights and waits
-    for `fit`. How deep to begin is read off the data (`plan`), when to leave a level is
-    judged while it trains. Where the data say that it would not pay, the model stays
-    as it is.
+    The data are averaged over ever larger neighbourhoods (of noisy images pixels are
+    left out instead), and the network, or what it costs, becomes smaller with them. The
+    coarsest network, whose steps are many times cheaper, trains first, from a draw of
+    its own; its weights are prolonged to the next finer one, which goes on; and so up
+    to the model itself, which then holds the weights and waits for `fit`. How deep to
+    begin is read off the data (`plan`), when to leave a level is judged while it
+    trains. Where the data say that it would not pay, the model stays as it is.
 
     The model is an ordinary Keras model before and after. What it has learned before is
     not used, but for layers that stay as they are.
@@ -93,8 +93,8 @@ def warm_start(
         seconds: Time for training all levels together; by default what four passes of
             the model over the data take, or one where coarse levels see every other
             pixel. (For convolutions that time is counted in steps, by the plan's
-            estimates.) It is no bound: a level goes on while the
-            next one compiles, and cools down before it is left.
+            estimates.) It is no bound: a level goes on while the next one compiles,
+            and cools down before it is left, unless its images are smaller.
         callbacks: They are called as by `fit`, with the model's weights as they would
             be now. An epoch ends at the end of each level, and each time that the call
             has lasted an eighth longer; it is five times as long, at least, as it takes
